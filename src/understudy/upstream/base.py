@@ -1,0 +1,127 @@
+"""The port to language models.
+
+The engine hands an Upstream one ModelRequest and reads ModelEvents in batches: one batch is what
+arrived together, so that a slow reader takes bigger bites instead of falling behind.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+FinishReason = Literal["stop", "tool_calls", "length", "content_filter"]
+
+
+class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a language model, in the vocabulary of Chat Completions.
+
+    ``messages`` and ``tools`` are JSON-ready dicts in the Chat Completions shape; whatever is None
+    is left out of the request.
+    """
+
+    model: str
+    messages: Sequence[dict[str, Any]]
+    tools: Sequence[dict[str, Any]] = ()
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_completion_tokens: int | None = None
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+
+
+class TextDelta(msgspec.Struct, frozen=True, tag=True):
+    """A piece of the answer's text; never empty."""
+
+    text: str
+
+
+class RefusalDelta(msgspec.Struct, frozen=True, tag=True):
+    """A piece of the text with which the model declines; never empty."""
+
+    text: str
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, tag=True):
+    """A piece of a tool call.
+
+    ``index`` counts calls of this turn from 0, without gaps, in the order of their first delta.
+    ``id`` and ``name`` stand in the first delta of a call and only there; an adapter whose server
+    sends no id makes one (``ids.new_id("call")``).
+    """
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class Usage(msgspec.Struct, frozen=True, tag=True):
+    """Tokens of the whole call, as the server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """The last event of every call that ended well. Usage, if any, came before it."""
+
+    reason: FinishReason
+
+
+ModelEvent = TextDelta | RefusalDelta | ToolCallDelta | Usage | Finished
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """One model that an upstream offers."""
+
+    id: str
+    owned_by: str
+
+
+class Upstream(Protocol):
+    """One place that answers ModelRequests."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[ModelEvent]]:
+        """Call the model and yield its events, in non-empty batches, ending with Finished.
+
+        Raises UpstreamBusy for 429 or 503 before the first byte, and UpstreamError for every
+        other refusal, a broken or malformed stream, a timeout, or a connection that fails.
+        Closing the iterator aborts the call at once.
+        """
+        ...
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """Return the models on offer. Raises UpstreamError when the endpoint cannot be reached."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Models(Protocol):
+    """All upstreams behind their aliases: what the engine and the API see."""
+
+    def knows(self, model: str) -> bool:
+        """Return whether a request for this model name has somewhere to go."""
+        ...
+
+    def context_window_tokens(self, model: str) -> int | None:
+        """Return the configured context window of the model, if it is known."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[ModelEvent]]:
+        """As Upstream.stream, after the model name has been mapped to an upstream."""
+        ...
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """Return every model and alias; an upstream that is down is left out."""
+        ...
+
+    async def close(self) -> None:
+        """Close every upstream."""
+        ...
