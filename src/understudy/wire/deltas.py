@@ -102,7 +102,7 @@ class CodeInterpreterToolCallDelta(Struct, tag_field="type", tag="code_interpret
     code_interpreter: CodeInterpreterDelta
 
 
-class FileSearchDelta(Struct, kw_only=True):
+class FileSearchDelta(Struct, kw_only=True, frozen=True):
     """A search that begins; results stand only in the completed step (STR-08)."""
 
     ranking_options: StepRankingOptions = StepRankingOptions()
