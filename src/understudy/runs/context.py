@@ -1,0 +1,145 @@
+"""Turns a thread and the steps of a run into what the model reads (Chat Completions messages)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from understudy.wire.objects.messages import (
+    ImageFileContent,
+    ImageUrlContent,
+    Message,
+    RefusalContent,
+    TextContent,
+)
+from understudy.wire.objects.runs import Run
+from understudy.wire.objects.steps import (
+    FunctionToolCall,
+    MessageCreationDetails,
+    RunStep,
+    ToolCallsDetails,
+)
+
+ChatMessage = dict[str, Any]
+
+
+def image_file_ids(messages: Iterable[Message]) -> set[str]:
+    """Return the files whose pictures the model has to see."""
+    return {
+        part.image_file.file_id
+        for message in messages
+        for part in message.content
+        if isinstance(part, ImageFileContent) and message.role == "user"
+    }
+
+
+def assemble(
+    run: Run,
+    messages: Sequence[Message],
+    steps: Sequence[RunStep],
+    images: Mapping[str, str],
+    *,
+    prompt_tokens_max: int | None,
+) -> list[ChatMessage]:
+    """Return instructions, thread and this run's own steps, in the order of the conversation.
+
+    ``messages`` is the thread, oldest first; ``images`` maps file ids to URLs the model can read.
+    The thread is truncated as the run's strategy says and until it fits ``prompt_tokens_max``
+    (RUN-30, RUN-31).
+    """
+    system = [{"role": "system", "content": run.instructions}] if run.instructions else []
+    earlier = [_chat_message(m, images) for m in messages if m.run_id != run.id and m.content]
+    written = {m.id: _chat_message(m, images) for m in messages if m.run_id == run.id and m.content}
+    own = _own_turns(steps, written)
+    last = run.truncation_strategy.last_messages
+    if last is not None:
+        earlier = earlier[-last:]
+    if prompt_tokens_max is not None:
+        earlier = _fitted(earlier, prompt_tokens_max - _tokens(system) - _tokens(own))
+    return [*system, *earlier, *own]
+
+
+def _chat_message(message: Message, images: Mapping[str, str]) -> ChatMessage:
+    if message.role == "assistant":
+        return {"role": "assistant", "content": _plain_text(message)}
+    if all(isinstance(part, TextContent) for part in message.content):
+        return {"role": "user", "content": _plain_text(message)}
+    return {"role": "user", "content": list(_parts(message, images))}
+
+
+def _plain_text(message: Message) -> str:
+    texts = (
+        part.text.value if isinstance(part, TextContent) else part.refusal
+        for part in message.content
+        if isinstance(part, TextContent | RefusalContent)
+    )
+    return "\n".join(texts)
+
+
+def _parts(message: Message, images: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+    for part in message.content:
+        if isinstance(part, TextContent):
+            yield {"type": "text", "text": part.text.value}
+        elif isinstance(part, ImageUrlContent):
+            url, detail = part.image_url.url, part.image_url.detail
+            yield {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+        elif isinstance(part, ImageFileContent) and part.image_file.file_id in images:
+            url, detail = images[part.image_file.file_id], part.image_file.detail
+            yield {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+
+
+def _own_turns(steps: Sequence[RunStep], written: Mapping[str, ChatMessage]) -> list[ChatMessage]:
+    """Return what this run has said and called so far, with the outputs of its calls."""
+    turns: list[ChatMessage] = []
+    for step, before in zip(steps, [None, *steps], strict=False):
+        details = step.step_details
+        if isinstance(details, MessageCreationDetails):
+            message = written.get(details.message_creation.message_id)
+            if message is not None and step.status == "completed":
+                turns.append(message)
+        elif step.status == "completed":
+            spoken = _spoken_before(before, turns)
+            turns += _calls_and_outputs(details, spoken)
+    return turns
+
+
+def _spoken_before(before: RunStep | None, turns: list[ChatMessage]) -> str | None:
+    """Take back the text that the model wrote in the same turn as its calls."""
+    if before is None or not isinstance(before.step_details, MessageCreationDetails) or not turns:
+        return None
+    spoken: str = turns.pop()["content"]
+    return spoken
+
+
+def _calls_and_outputs(details: ToolCallsDetails, spoken: str | None) -> list[ChatMessage]:
+    calls = [call for call in details.tool_calls if isinstance(call, FunctionToolCall)]
+    asked = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.function.name, "arguments": call.function.arguments},
+        }
+        for call in calls
+    ]
+    outputs = [
+        {"role": "tool", "tool_call_id": call.id, "content": call.function.output or ""}
+        for call in calls
+    ]
+    return [{"role": "assistant", "content": spoken, "tool_calls": asked}, *outputs]
+
+
+def _fitted(messages: list[ChatMessage], tokens_max: int) -> list[ChatMessage]:
+    """Drop messages from the middle until the rest fits; the first and the last one stay."""
+    sizes = [_tokens([message]) for message in messages]
+    excess = sum(sizes) - tokens_max
+    drop_until = 1
+    while excess > 0 and drop_until < len(messages) - 1:
+        excess -= sizes[drop_until]
+        drop_until += 1
+    if excess > 0 and len(messages) > 1:
+        return messages[-1:]
+    return messages[:1] + messages[drop_until:]
+
+
+def _tokens(messages: Sequence[ChatMessage]) -> int:
+    """Estimate tokens at four bytes each; no tokenizer fits every model (RUN-30: best effort)."""
+    return sum(len(str(message.get("content") or "").encode()) // 4 + 4 for message in messages)
+

@@ -1,0 +1,92 @@
+"""What can happen to a run: facts, named in the past tense, complete in themselves."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from understudy.wire.objects.messages import Content
+from understudy.wire.objects.runs import LastError, RunIncompleteReason
+from understudy.wire.objects.steps import FunctionToolCall
+from understudy.wire.objects.usage import Usage
+
+
+class Happening(Struct, frozen=True, kw_only=True):
+    """Anything that can happen to a run."""
+
+
+class Claimed(Happening):
+    """A worker took the run for a new attempt and holds it until ``lease_until`` (Unix seconds)."""
+
+    lease_until: float
+
+
+class MessageStarted(Happening):
+    """The model wrote the first piece of a message (STEP-04)."""
+
+    message_id: str
+    step_id: str
+
+
+class MessageAbandoned(Happening):
+    """A message that an earlier attempt had begun will not be written after all."""
+
+
+class ToolCallsStarted(Happening):
+    """The model wrote the first piece of a tool call (STEP-05)."""
+
+    step_id: str
+
+
+class FunctionsCalled(Happening):
+    """The model's turn ended with calls of the client's functions (RUN-12).
+
+    ``content`` is what it said before, when it began a message in the same turn.
+    """
+
+    calls: tuple[FunctionToolCall, ...]
+    content: tuple[Content, ...]
+    usage: Usage
+
+
+class Answered(Happening):
+    """The model's turn ended with a message and nothing more to do (RUN-15)."""
+
+    content: tuple[Content, ...]
+    usage: Usage
+
+
+class BudgetSpent(Happening):
+    """A token budget ran out, or the model's content filter stopped it (RUN-16)."""
+
+    reason: RunIncompleteReason
+    content: tuple[Content, ...]
+    usage: Usage | None
+
+
+class ToolOutputsSubmitted(Happening):
+    """The client sent the output of every pending call, by call id (RUN-13)."""
+
+    outputs: Mapping[str, str]
+
+
+class CancelRequested(Happening):
+    """The client asked for an end (RUN-17)."""
+
+
+class Cancelled(Happening):
+    """The work has stopped (RUN-18). ``content`` is what the open message holds (MSG-14)."""
+
+    content: tuple[Content, ...] = ()
+
+
+class Expired(Happening):
+    """The time for the run is over (RUN-19)."""
+
+    content: tuple[Content, ...] = ()
+
+
+class Failed(Happening):
+    """The model, a tool or the server made an error (RUN-1A)."""
+
+    error: LastError
+    content: tuple[Content, ...] = ()

@@ -1,0 +1,326 @@
+"""The run state machine: a state and a happening in, a whole change out.
+
+``apply`` looks the happening up in the table of ``status.py`` and then lets the function of that
+happening say what it means for the run, its open steps and its open message, and which events
+clients are told, in the order of STR-04 to STR-13. Nothing here waits, reads a clock or writes:
+a change takes effect only when storage finds the status and the attempt that it expects.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from understudy.errors import NotAllowed
+from understudy.runs import happenings as h
+from understudy.runs.state import RunChange, RunState
+from understudy.runs.status import TABLE, TERMINAL
+from understudy.wire.events import EventName, RunEvent
+from understudy.wire.objects.messages import (
+    Content,
+    IncompleteDetails,
+    IncompleteReason,
+    Message,
+)
+from understudy.wire.objects.runs import (
+    CalledFunction,
+    LastError,
+    RequiredAction,
+    RequiredToolCall,
+    Run,
+    RunIncompleteDetails,
+    SubmitToolOutputs,
+)
+from understudy.wire.objects.steps import (
+    CreatedMessage,
+    FunctionToolCall,
+    MessageCreationDetails,
+    RunStep,
+    StepStatus,
+    ToolCallsDetails,
+)
+from understudy.wire.objects.usage import Usage
+
+
+def create(run: Run, deadline: int) -> RunChange:
+    """Return the change that brings a queued run into being, with its first events (RUN-10)."""
+    events = (
+        RunEvent(attempt=0, position=1, name="thread.run.created", data=run),
+        RunEvent(attempt=0, position=2, name="thread.run.queued", data=run),
+    )
+    return RunChange(
+        run=run,
+        expected_status="queued",
+        expected_attempt=0,
+        attempt=0,
+        deadline=deadline,
+        events=events,
+        lease_until=None,
+    )
+
+
+def apply(state: RunState, happening: h.Happening, now: int) -> RunChange:
+    """Return what follows when this happens at ``now`` (Unix seconds).
+
+    Raises NotAllowed when the table has no such step from the run's status.
+    """
+    row = TABLE[state.run.status]
+    name = type(happening).__name__
+    if name not in row:
+        raise NotAllowed(f"A run in status {state.run.status!r} does not admit {name}.")
+    draft = _Draft(state, replace(state.run, status=row[name]), now)
+    _MEANINGS[type(happening)](draft, happening)
+    return draft.change()
+
+
+class _Draft:
+    """A change in the making."""
+
+    def __init__(self, state: RunState, run: Run, now: int) -> None:
+        self.state = state
+        self.run = run
+        self.now = now
+        self.attempt = state.attempt
+        self.lease_until: float | None = 0.0
+        self.pending_usage = state.pending_usage
+        self.steps: list[RunStep] = []
+        self.messages: list[Message] = []
+        self.events: list[RunEvent] = []
+
+    def change(self) -> RunChange:
+        return RunChange(
+            run=self.run,
+            expected_status=self.state.run.status,
+            expected_attempt=self.state.attempt,
+            attempt=self.attempt,
+            deadline=self.state.deadline,
+            steps=tuple(self.steps),
+            messages=tuple(self.messages),
+            events=tuple(self.events),
+            pending_usage=self.pending_usage,
+            lease_until=self.lease_until,
+        )
+
+    def emit(self, name: EventName, data: Run | RunStep | Message) -> None:
+        position = self.state.position + len(self.events) + 1
+        self.events.append(
+            RunEvent(attempt=self.attempt, position=position, name=name, data=data)
+        )
+
+    def emit_run(self, **fields: Any) -> None:
+        """Set fields of the run and tell its new status."""
+        self.run = replace(self.run, **fields)
+        self.emit(f"thread.run.{self.run.status}", self.run)  # type: ignore[arg-type]
+
+    def start_step(self, step: RunStep) -> None:
+        self.steps.append(step)
+        self.emit("thread.run.step.created", step)
+        self.emit("thread.run.step.in_progress", step)
+
+    def end_step(self, step: RunStep, status: StepStatus, **fields: Any) -> None:
+        """End a step: events still show the run's expires_at, the stored object does not (STEP-02).
+        """
+        if step.type == "tool_calls" and self.pending_usage:
+            fields = {"usage": self.pending_usage} | fields
+            self.pending_usage = None
+        ended = replace(step, status=status, **fields)
+        self.steps.append(replace(ended, expires_at=None))
+        self.emit(f"thread.run.step.{status}", ended)  # type: ignore[arg-type]
+
+    def complete_message(self, content: tuple[Content, ...]) -> None:
+        message = self.state.open_message
+        if message is None:
+            return
+        ended = replace(message, status="completed", completed_at=self.now, content=list(content))
+        self.messages.append(ended)
+        self.emit("thread.message.completed", ended)
+
+    def cut_message_short(self, reason: IncompleteReason, content: tuple[Content, ...]) -> None:
+        """Keep what there is of the open message, as incomplete (MSG-13, MSG-14)."""
+        message = self.state.open_message
+        if message is None:
+            return
+        ended = replace(
+            message,
+            status="incomplete",
+            incomplete_details=IncompleteDetails(reason),
+            incomplete_at=self.now,
+            content=list(content) or message.content,
+        )
+        self.messages.append(ended)
+        self.emit("thread.message.incomplete", ended)
+
+    def new_step(self, step_id: str, details: MessageCreationDetails | ToolCallsDetails) -> RunStep:
+        kind = "tool_calls" if isinstance(details, ToolCallsDetails) else "message_creation"
+        return RunStep(
+            id=step_id,
+            created_at=self.now,
+            run_id=self.run.id,
+            assistant_id=self.run.assistant_id,
+            thread_id=self.run.thread_id,
+            type=kind,
+            expires_at=self.state.deadline,
+            step_details=details,
+        )
+
+    def end_run(self, usage: Usage | None = None, **fields: Any) -> None:
+        """Let go of the run for good; it forgets its deadline and sums its usage."""
+        self.lease_until = None
+        total = self.state.usage + (usage or Usage())
+        self.pending_usage = None
+        self.emit_run(expires_at=None, required_action=None, usage=total, **fields)
+
+
+def _claimed(draft: _Draft, happening: h.Claimed) -> None:
+    """RUN-11, RUN-14. A takeover is silent: the client has seen in_progress already."""
+    draft.attempt += 1
+    draft.lease_until = happening.lease_until
+    if draft.state.run.status == "queued":
+        draft.emit_run(started_at=draft.now)
+
+
+def _message_started(draft: _Draft, happening: h.MessageStarted) -> None:
+    details = MessageCreationDetails(message_creation=CreatedMessage(happening.message_id))
+    draft.start_step(draft.new_step(happening.step_id, details))
+    message = Message(
+        id=happening.message_id,
+        created_at=draft.now,
+        assistant_id=draft.run.assistant_id,
+        thread_id=draft.run.thread_id,
+        run_id=draft.run.id,
+        status="in_progress",
+        role="assistant",
+    )
+    draft.messages.append(message)
+    draft.emit("thread.message.created", message)
+    draft.emit("thread.message.in_progress", message)
+
+
+def _message_abandoned(draft: _Draft, happening: h.MessageAbandoned) -> None:
+    del happening
+    draft.cut_message_short("run_failed", ())
+    for step in draft.state.open_steps:
+        if step.type == "message_creation":
+            draft.end_step(step, "completed", completed_at=draft.now, usage=Usage())
+
+
+def _tool_calls_started(draft: _Draft, happening: h.ToolCallsStarted) -> None:
+    draft.start_step(draft.new_step(happening.step_id, ToolCallsDetails()))
+
+
+def _functions_called(draft: _Draft, happening: h.FunctionsCalled) -> None:
+    """The step stays open until the outputs arrive (STEP-05), so it shows no usage yet."""
+    draft.lease_until = None
+    draft.complete_message(happening.content)
+    calls = list(happening.calls)
+    for step in draft.state.open_steps:
+        if step.type == "message_creation":
+            draft.end_step(step, "completed", completed_at=draft.now, usage=Usage())
+        else:
+            details = ToolCallsDetails(tool_calls=[*calls])
+            draft.steps.append(replace(step, step_details=details))
+    draft.pending_usage = happening.usage
+    draft.emit_run(required_action=required_action(calls))
+
+
+def required_action(calls: list[FunctionToolCall]) -> RequiredAction:
+    """Return what asks the client for the outputs of these calls (RUN-12)."""
+    required = [
+        RequiredToolCall(
+            id=call.id, function=CalledFunction(call.function.name, call.function.arguments)
+        )
+        for call in calls
+    ]
+    return RequiredAction(submit_tool_outputs=SubmitToolOutputs(required))
+
+
+def _tool_outputs_submitted(draft: _Draft, happening: h.ToolOutputsSubmitted) -> None:
+    """STR-06: the step completes with its outputs, then the run is queued again (RUN-13)."""
+    for step in draft.state.open_steps:
+        details = _with_outputs(step, happening)
+        draft.end_step(step, "completed", completed_at=draft.now, step_details=details)
+    draft.emit_run(required_action=None)
+
+
+def _with_outputs(step: RunStep, happening: h.ToolOutputsSubmitted) -> ToolCallsDetails:
+    assert isinstance(step.step_details, ToolCallsDetails)
+    calls = [
+        replace(call, function=replace(call.function, output=happening.outputs.get(call.id, "")))
+        if isinstance(call, FunctionToolCall)
+        else call
+        for call in step.step_details.tool_calls
+    ]
+    return ToolCallsDetails(tool_calls=calls)
+
+
+def _answered(draft: _Draft, happening: h.Answered) -> None:
+    draft.complete_message(happening.content)
+    for step in draft.state.open_steps:
+        draft.end_step(step, "completed", completed_at=draft.now, usage=happening.usage)
+    # Without a step to carry them (an empty answer), the tokens are still the run's.
+    draft.end_run(happening.usage, completed_at=draft.now)
+
+
+def _budget_spent(draft: _Draft, happening: h.BudgetSpent) -> None:
+    """STR-12: the message is incomplete, its step is completed (STEP-12)."""
+    reason: IncompleteReason = (
+        "content_filter" if happening.reason == "content_filter" else "max_tokens"
+    )
+    draft.cut_message_short(reason, happening.content)
+    for step in draft.state.open_steps:
+        draft.end_step(step, "completed", completed_at=draft.now, usage=happening.usage)
+    draft.end_run(
+        happening.usage,
+        completed_at=draft.now,
+        incomplete_details=RunIncompleteDetails(happening.reason),
+    )
+
+
+def _cancel_requested(draft: _Draft, happening: h.CancelRequested) -> None:
+    """No event here: whoever ends the run tells both (see ``_cancelled``), so that positions
+    never collide with those of a worker that is streaming."""
+    del happening
+
+
+def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:
+    draft.emit("thread.run.cancelling", draft.state.run)
+    draft.cut_message_short("run_cancelled", happening.content)
+    for step in draft.state.open_steps:
+        draft.end_step(step, "cancelled", cancelled_at=draft.now)
+    draft.end_run(cancelled_at=draft.now)
+
+
+def _expired(draft: _Draft, happening: h.Expired) -> None:
+    if draft.run.status == "cancelled":
+        _cancelled(draft, happening)
+        return
+    draft.cut_message_short("run_expired", happening.content)
+    for step in draft.state.open_steps:
+        draft.end_step(step, "expired", expired_at=draft.now)
+    draft.end_run()
+
+
+def _failed(draft: _Draft, happening: h.Failed) -> None:
+    draft.cut_message_short("run_failed", happening.content)
+    error = happening.error
+    # A step knows one error code less than a run does (STEP-10).
+    step_error = error if error.code != "invalid_prompt" else LastError("server_error", error.message)
+    for step in draft.state.open_steps:
+        draft.end_step(step, "failed", failed_at=draft.now, last_error=step_error)
+    draft.end_run(failed_at=draft.now, last_error=error)
+
+
+_MEANINGS: dict[type[h.Happening], Callable[[_Draft, Any], None]] = {
+    h.Claimed: _claimed,
+    h.MessageStarted: _message_started,
+    h.MessageAbandoned: _message_abandoned,
+    h.ToolCallsStarted: _tool_calls_started,
+    h.FunctionsCalled: _functions_called,
+    h.ToolOutputsSubmitted: _tool_outputs_submitted,
+    h.Answered: _answered,
+    h.BudgetSpent: _budget_spent,
+    h.CancelRequested: _cancel_requested,
+    h.Cancelled: _cancelled,
+    h.Expired: _expired,
+    h.Failed: _failed,
+}
