@@ -1,0 +1,1 @@
+"""Wake-ups for workers and events for streams: one port, and an adapter for each way."""

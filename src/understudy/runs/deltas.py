@@ -52,26 +52,6 @@ def _step_delta(step_id: str, call: FunctionToolCallDelta) -> StepDelta:
     )
 
 
-def merge(first: RunEvent, second: RunEvent) -> RunEvent | None:
-    """Return both text deltas as one, or None when they do not adjoin."""
-    if not (isinstance(first.data, MessageDelta) and isinstance(second.data, MessageDelta)):
-        return None
-    if first.data.id != second.data.id:
-        return None
-    one, two = first.data.delta.content[0], second.data.delta.content[0]
-    if not (isinstance(one, TextContentDelta) and isinstance(two, TextContentDelta)):
-        return None
-    if one.index != two.index or two.text.annotations or two.text.annotations == []:
-        return None
-    text = replace(one.text, value=one.text.value + two.text.value)
-    content = replace(one, text=text)
-    return replace(
-        second,
-        data=replace(first.data, delta=MessageDeltaBody([content])),
-        width=first.width + second.width,
-    )
-
-
 def cut(event: RunEvent, seen: int) -> RunEvent:
     """Return the delta without its first ``seen`` code points."""
     rest = event.width - seen
@@ -92,3 +72,49 @@ def cut(event: RunEvent, seen: int) -> RunEvent:
                 event, data=arguments_delta(event.data.id, call.index, arguments), width=rest
             )
     return event
+
+
+def merged(events: list[RunEvent]) -> list[RunEvent]:
+    """Return the events with neighbouring text deltas of one part joined, in order."""
+    result: list[RunEvent] = []
+    run: list[RunEvent] = []
+    for event in events:
+        if run and not _adjoins(run[-1], event):
+            result.append(_joined(run))
+            run = []
+        if event.width and isinstance(event.data, MessageDelta):
+            run.append(event)
+        else:
+            result.append(event)
+    if run:
+        result.append(_joined(run))
+    return result
+
+
+def _adjoins(first: RunEvent, second: RunEvent) -> bool:
+    """Return whether both are plain text of one part: no annotations, no other attempt."""
+    one, two = first.data, second.data
+    if not (isinstance(one, MessageDelta) and isinstance(two, MessageDelta)):
+        return False
+    part, rest = one.delta.content[0], two.delta.content[0]
+    return (
+        one.id == two.id
+        and first.attempt == second.attempt
+        and first.resumed == second.resumed
+        and isinstance(part, TextContentDelta)
+        and isinstance(rest, TextContentDelta)
+        and part.index == rest.index
+        and rest.text.annotations is UNSET
+    )
+
+
+def _joined(run: list[RunEvent]) -> RunEvent:
+    if len(run) == 1:
+        return run[0]
+    head, last = run[0].data, run[-1]
+    assert isinstance(head, MessageDelta)
+    parts = [event.data.delta.content[0] for event in run]  # type: ignore[union-attr]
+    text = replace(parts[0].text, value="".join(part.text.value for part in parts))  # type: ignore[union-attr]
+    content = replace(parts[0], text=text)
+    data = replace(head, delta=MessageDeltaBody([content]))
+    return replace(last, data=data, width=sum(event.width for event in run))

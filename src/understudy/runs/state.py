@@ -51,6 +51,7 @@ class RunChange(Struct, frozen=True, kw_only=True):
     expected_status: RunStatus
     expected_attempt: int
     attempt: int
+    position: int
     deadline: int
     steps: tuple[RunStep, ...] = ()
     messages: tuple[Message, ...] = ()
@@ -74,7 +75,7 @@ def after(state: RunState, change: RunChange) -> RunState:
         state,
         run=change.run,
         attempt=change.attempt,
-        position=change.events[-1].position if change.events else state.position,
+        position=change.position,
         steps=steps,
         pending_usage=change.pending_usage,
         open_message=_open_message(state, change),

@@ -1,0 +1,1 @@
+"""Rows, transactions, claims and leases: one port, and an adapter for each database."""

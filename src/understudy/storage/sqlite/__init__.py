@@ -1,0 +1,1 @@
+"""SQLite: the database of the embedded mode."""

@@ -1,0 +1,59 @@
+"""The port between those who take requests and those who work on runs.
+
+Everything here only makes things faster. A lost offer is made again by the sweeper, and a lost
+event is read from the rows: the rows are the truth.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from understudy.wire.events import EventId, RunEvent
+
+
+class Subscription(Protocol):
+    """The events of one run, from now on, and those of its current leg."""
+
+    @property
+    def opened_after(self) -> EventId | None:
+        """Return the id after which this subscription has every event, or None if unknown."""
+        ...
+
+    async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
+        """Return what has come since the last call, text deltas merged; empty after a timeout."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class Dispatch(Protocol):
+    """Offers of work, events of runs, and orders to stop."""
+
+    async def offer(self, run_id: str) -> None:
+        """Tell the workers that this run has something to do."""
+        ...
+
+    async def next_offer(self) -> str:
+        """Wait for a run that has something to do."""
+        ...
+
+    def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
+        """Tell the run's listeners; ``after`` is the id of the event before the first of these."""
+        ...
+
+    async def subscribe(self, run_id: str) -> Subscription:
+        """Listen to a run."""
+        ...
+
+    async def interrupt(self, run_id: str) -> None:
+        """Tell whoever works on the run to look at it at once, because it shall end."""
+        ...
+
+    def on_interrupt(self, handler: Callable[[str], None]) -> None:
+        """Call the handler with the id of every run that is interrupted."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

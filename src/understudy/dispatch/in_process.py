@@ -1,0 +1,144 @@
+"""Dispatch inside one process: a queue and, per run that is being worked on, a channel.
+
+A channel keeps the events of the current leg, so that somebody who comes in the middle misses
+nothing that is not yet in the rows. Between legs, and when nobody listens, there is no channel:
+a waiting run costs nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from understudy.runs.deltas import merged
+from understudy.wire.events import STOPPING, EventId, RunEvent
+
+BACKLOG_UNMERGED_MAX = 64
+
+
+class _Channel:
+    """The listeners of one run and the events of its current leg."""
+
+    __slots__ = ("backlog", "listeners", "live", "opened_after")
+
+    def __init__(self, opened_after: EventId | None) -> None:
+        self.opened_after = opened_after
+        self.backlog: list[RunEvent] = []
+        self.listeners: list[InProcessSubscription] = []
+        self.live = False
+
+    def publish(self, events: Sequence[RunEvent]) -> None:
+        self.live = events[-1].name not in STOPPING
+        self.backlog += events
+        if len(self.backlog) > BACKLOG_UNMERGED_MAX:
+            self.backlog = merged(self.backlog)
+        for listener in self.listeners:
+            listener.push(events)
+        if not self.live:
+            self.opened_after = events[-1].id
+            self.backlog = []
+
+
+class InProcessSubscription:
+    """A listener of one channel."""
+
+    __slots__ = ("_channel", "_on_close", "_pending", "_waiter", "opened_after")
+
+    def __init__(self, channel: _Channel, on_close: Callable[[], None]) -> None:
+        self.opened_after = channel.opened_after
+        self._channel = channel
+        self._on_close = on_close
+        self._pending = list(channel.backlog)
+        self._waiter: asyncio.Future[None] | None = None
+
+    def push(self, events: Sequence[RunEvent]) -> None:
+        """Take events; the reader wakes up once per turn of the event loop."""
+        self._pending += events
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
+        """Return what has come since the last call, text deltas merged; empty after a timeout."""
+        if not self._pending:
+            await self._wait(timeout_seconds)
+        events, self._pending = self._pending, []
+        return merged(events) if len(events) > 1 else events
+
+    async def _wait(self, timeout_seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = loop.call_later(timeout_seconds, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self in self._channel.listeners:
+            self._channel.listeners.remove(self)
+            self._on_close()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class InProcessDispatch:
+    """Dispatch for the embedded mode."""
+
+    def __init__(self) -> None:
+        self._offers: asyncio.Queue[str] = asyncio.Queue()
+        self._offered: set[str] = set()
+        self._channels: dict[str, _Channel] = {}
+        self._handlers: list[Callable[[str], None]] = []
+
+    async def offer(self, run_id: str) -> None:
+        """Queue the run unless it is queued already."""
+        if run_id not in self._offered:
+            self._offered.add(run_id)
+            self._offers.put_nowait(run_id)
+
+    async def next_offer(self) -> str:
+        """Wait for a run that has something to do."""
+        run_id = await self._offers.get()
+        self._offered.discard(run_id)
+        return run_id
+
+    def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
+        """Hand the events to the listeners and keep them while the leg lasts."""
+        if not events:
+            return
+        channel = self._channels.get(run_id)
+        if channel is None:
+            channel = self._channels[run_id] = _Channel(after)
+        elif channel.opened_after is None:
+            channel.opened_after = after
+        channel.publish(events)
+        self._drop_if_idle(run_id)
+
+    async def subscribe(self, run_id: str) -> InProcessSubscription:
+        """Listen to a run; what its current leg has told so far comes first."""
+        channel = self._channels.get(run_id)
+        if channel is None:
+            channel = self._channels[run_id] = _Channel(None)
+        subscription = InProcessSubscription(channel, lambda: self._drop_if_idle(run_id))
+        channel.listeners.append(subscription)
+        return subscription
+
+    def _drop_if_idle(self, run_id: str) -> None:
+        channel = self._channels.get(run_id)
+        if channel is not None and not channel.live and not channel.listeners:
+            del self._channels[run_id]
+
+    async def interrupt(self, run_id: str) -> None:
+        """Tell whoever works on the run."""
+        for handler in self._handlers:
+            handler(run_id)
+
+    def on_interrupt(self, handler: Callable[[str], None]) -> None:
+        """Call the handler with the id of every run that is interrupted."""
+        self._handlers.append(handler)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

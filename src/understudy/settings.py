@@ -1,0 +1,137 @@
+"""Every setting, from the command line, UNDERSTUDY_… variables, and understudy.toml."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from understudy.errors import Misconfigured
+
+MEBIBYTE = 1024 * 1024
+CONFIG_NAME = "understudy.toml"
+
+
+class UpstreamSettings(BaseModel):
+    """One place that answers model calls."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    kind: Literal["chat_completions", "scripted"] = "chat_completions"
+    base_url: str = ""
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    models: list[str] = []
+    context_windows: dict[str, int] = {}
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    idle_timeout_seconds: float = 120.0
+    script: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "UpstreamSettings":
+        if self.kind == "chat_completions" and not self.base_url:
+            raise ValueError(f"upstream {self.name!r} needs a base_url")
+        if self.kind == "scripted" and self.script is None:
+            raise ValueError(f"upstream {self.name!r} needs a script")
+        return self
+
+    def secret(self) -> str | None:
+        """Return the key, read from its file if it stands in one."""
+        if self.api_key_file is not None:
+            return self.api_key_file.read_text().strip()
+        return self.api_key.get_secret_value() if self.api_key else None
+
+
+class Settings(BaseSettings):
+    """What the server is started with."""
+
+    model_config = SettingsConfigDict(env_prefix="UNDERSTUDY_", extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8730, ge=0, le=65535)
+    data_dir: Path = Path("understudy-data")
+    worker: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    upstream_url: str | None = None
+    upstream_key: SecretStr | None = None
+    upstreams: list[UpstreamSettings] = []
+    aliases: dict[str, str] = {}
+
+    files_url: str | None = None
+    file_bytes_max: int = 512 * MEBIBYTE
+    body_bytes_max: int = 16 * MEBIBYTE
+    allow_download_of_inputs: bool = False
+
+    default_beta: Literal["v1", "v2"] | None = None
+    expires_after_seconds: int = Field(default=600, ge=1)
+    expires_after_seconds_max: int = Field(default=30 * 86_400, ge=1)
+    poll_after_ms: int = Field(default=300, ge=1)
+    wait_seconds_max: float = 60.0
+    keep_alive_seconds: float = 15.0
+    idempotency_keep_seconds: int = 86_400
+
+    sqlite_synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+    legs_max: int = Field(default=4_000, ge=1)
+    lease_seconds: float = Field(default=15.0, gt=0)
+    sweep_seconds: float = Field(default=1.0, gt=0)
+    drain_seconds: float = Field(default=5.0, ge=0)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the command line win over the environment, and that over the file."""
+        del dotenv_settings, file_secret_settings
+        file = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, file
+
+    @property
+    def database_path(self) -> Path:
+        """Return where the SQLite file is."""
+        return self.data_dir / "understudy.sqlite3"
+
+    @property
+    def files_location(self) -> str:
+        """Return where bytes are kept: a URL, or a folder."""
+        return self.files_url or str(self.data_dir / "files")
+
+
+def load_settings(config: Path | None = None, **given: Any) -> Settings:
+    """Return the settings; ``given`` wins, and what is None in it was not given.
+
+    Without ``config``, an understudy.toml in the current folder is used if it is there. Raises
+    Misconfigured with the name of the setting that is wrong.
+    """
+    file = config or Path(CONFIG_NAME)
+    if config is not None and not config.is_file():
+        raise Misconfigured(f"The configuration file {config} does not exist.")
+    chosen = {name: value for name, value in given.items() if value is not None}
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file if file.is_file() else None)
+
+    try:
+        return FromFile(**chosen)
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{file} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        raise Misconfigured(_first_problem(error)) from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"]) or "settings"
+    return f"The setting {name!r} is wrong: {problem['msg']}."

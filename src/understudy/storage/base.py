@@ -1,0 +1,310 @@
+"""The port to the database.
+
+Objects are kept as the encoded bytes of their v2 view, so that lists are joined from bytes and
+never decoded. What clients do not see (the lock of a thread, leases, journals, v1 file ids)
+stands beside the bytes.
+
+Every write is a value that says all that it needs, and ``write`` applies several of them in one
+transaction or none. A refusal (ThreadBusy, AlreadyAnswered, Conflict) leaves nothing behind.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from understudy.errors import UnderstudyError
+from understudy.runs.journal import Entry
+from understudy.runs.state import RunChange, RunState
+from understudy.wire.objects.messages import Message
+from understudy.wire.objects.steps import RunStep
+
+Kind = Literal["assistant", "thread", "message", "run", "run_step", "file"]
+Order = Literal["asc", "desc"]
+
+
+class ThreadBusy(UnderstudyError):
+    """The thread has an active run (THR-08)."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
+class ThreadGone(UnderstudyError):
+    """The thread was deleted in the meantime."""
+
+
+class Conflict(UnderstudyError):
+    """The object changed since it was read; read it again."""
+
+
+class UnknownCursor(UnderstudyError):
+    """``after`` or ``before`` names an object that never existed (LIST-08)."""
+
+    def __init__(self, object_id: str) -> None:
+        super().__init__(object_id)
+        self.object_id = object_id
+
+
+class Row(Struct, frozen=True):
+    """A stored object: the bytes of its v2 view, and its v1 file ids (V1V2-05)."""
+
+    body: bytes
+    file_ids: tuple[str, ...] = ()
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Where to look: always in one project, and in one thread or run if named."""
+
+    project_id: str
+    thread_id: str | None = None
+    run_id: str | None = None
+    purpose: str | None = None
+    metadata: Mapping[str, str] = {}
+
+
+class Slice(Struct, frozen=True, kw_only=True):
+    """Which part of a list: keyset pagination by (created_at, sequence) (LIST-02 to LIST-06)."""
+
+    limit: int = 20
+    order: Order = "desc"
+    after: str | None = None
+    before: str | None = None
+
+
+class Rows(Struct, frozen=True):
+    """A page of objects."""
+
+    rows: Sequence[Row]
+    has_more: bool
+
+
+class Insert(Struct, frozen=True, kw_only=True):
+    """A new object. With ``needs_free_thread`` the thread must have no active run (ERR-50)."""
+
+    kind: Kind
+    project_id: str
+    id: str
+    created_at: int
+    body: bytes
+    file_ids: tuple[str, ...] = ()
+    thread_id: str | None = None
+    run_id: str | None = None
+    purpose: str | None = None
+    expires_at: int | None = None
+    needs_free_thread: bool = False
+
+
+class Replace(Struct, frozen=True, kw_only=True):
+    """Another body for an object that still has the body that was read, or Conflict.
+
+    ``metadata`` is set when the change is one of metadata, so that a worker that writes the same
+    object later keeps it.
+    """
+
+    kind: Kind
+    project_id: str
+    id: str
+    read: bytes
+    body: bytes
+    file_ids: tuple[str, ...] = ()
+    metadata: bytes | None = None
+
+
+class Delete(Struct, frozen=True, kw_only=True):
+    """Removes an object and all that belongs to it; its place in lists is kept (LIST-08)."""
+
+    kind: Kind
+    project_id: str
+    id: str
+    now: int
+
+
+class StartRun(Struct, frozen=True, kw_only=True):
+    """A new run on a thread that is free, with the messages that go before it.
+
+    On a busy thread: ThreadBusy, or with ``queue`` the run waits for its turn, and so do its
+    messages.
+    """
+
+    project_id: str
+    change: RunChange
+    messages: tuple[Insert, ...] = ()
+    file_ids: tuple[str, ...] = ()
+    queue: bool = False
+
+
+class CommitRun(Struct, frozen=True, kw_only=True):
+    """A change of a run, if it still has the status and attempt that the change expects."""
+
+    change: RunChange
+    project_id: str
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What an Idempotency-Key was answered: the object as it was then.
+
+    Written together with the request's own changes; AlreadyAnswered if the key is taken.
+    """
+
+    project_id: str
+    key: str
+    fingerprint: str
+    kind: Kind
+    body: bytes
+    file_ids: tuple[str, ...] = ()
+    created_at: int = 0
+
+
+Change = Insert | Replace | Delete | StartRun | CommitRun | Answer
+
+
+class Written(Struct, frozen=True):
+    """What came of a write: whether the run change found what it expected, which waiting run has
+    its turn now, and whether a started run had to queue behind ``active_run_id``."""
+
+    applied: bool = True
+    promoted_run_id: str | None = None
+    active_run_id: str | None = None
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """A run as workers see it."""
+
+    project_id: str
+    state: RunState
+    file_ids: tuple[str, ...] = ()
+    lease_until: float | None = None
+    has_turn: bool = True
+
+
+class RunHistory(Struct, frozen=True, kw_only=True):
+    """All that is needed to tell the story of a run."""
+
+    record: RunRecord
+    journal: Sequence[Entry]
+    steps: Mapping[str, RunStep]
+    messages: Mapping[str, Message]
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key as it is stored: never itself, only its hash and a hint to recognise it by."""
+
+    hash: str
+    project_id: str
+    name: str
+    hint: str
+    created_at: int
+    revoked_at: int | None = None
+
+
+class Objects(Protocol):
+    """Reading what clients see."""
+
+    async def fetch(self, kind: Kind, scope: Scope, object_id: str) -> Row | None:
+        """Return the object, or None when the scope does not hold it."""
+        ...
+
+    async def page(self, kind: Kind, scope: Scope, part: Slice) -> Rows:
+        """Return a part of the list. Raises UnknownCursor."""
+        ...
+
+    async def missing_files(self, project_id: str, file_ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that the project has no file for, in their order."""
+        ...
+
+    async def write(self, *changes: Change) -> Written:
+        """Apply all changes in one transaction, or none.
+
+        Raises ThreadBusy, ThreadGone, Conflict and AlreadyAnswered.
+        """
+        ...
+
+    async def answered(self, project_id: str, key: str) -> Answer | None:
+        """Return what the Idempotency-Key was answered."""
+        ...
+
+    async def active_run(self, thread_id: str) -> str | None:
+        """Return the run that locks the thread, if there is one."""
+        ...
+
+
+class Work(Protocol):
+    """What workers ask about runs."""
+
+    async def run_record(self, run_id: str) -> RunRecord | None:
+        """Return the run with its steps, or None when it is gone."""
+        ...
+
+    async def run_history(self, scope: Scope, run_id: str) -> RunHistory | None:
+        """Return everything that happened in the run, or None when the scope does not hold it."""
+        ...
+
+    async def thread_messages(self, thread_id: str) -> Sequence[Message]:
+        """Return the thread's messages, oldest first."""
+        ...
+
+    async def claimable(self, now: float, limit: int) -> Sequence[str]:
+        """Return runs that have their turn, something to do, and no worker alive on them."""
+        ...
+
+    async def overdue(self, now: float, limit: int) -> Sequence[str]:
+        """Return runs that are past their deadline and that no worker holds."""
+        ...
+
+    async def renew_leases(self, attempts: Mapping[str, int], until: float) -> None:
+        """Prolong the leases of runs that still are at the given attempt."""
+        ...
+
+    async def drop_all_leases(self) -> None:
+        """Free every run, when it is certain that no other worker is alive."""
+        ...
+
+    async def forget_answers(self, before: int) -> None:
+        """Remove Idempotency-Keys that are older."""
+        ...
+
+    async def expired_files(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+        """Return (project id, file id) of files whose time is over (FILE-08)."""
+        ...
+
+
+class Keys(Protocol):
+    """Projects and their keys."""
+
+    async def find_key(self, key_hash: str) -> ApiKey | None:
+        """Return the key with this hash, revoked or not."""
+        ...
+
+    async def list_keys(self) -> Sequence[ApiKey]:
+        """Return all keys, oldest first."""
+        ...
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Store a key."""
+        ...
+
+    async def revoke_key(self, key_hash: str, now: int) -> bool:
+        """Mark the key as revoked. Return whether there was one to revoke."""
+        ...
+
+    async def default_project(self, now: int) -> str:
+        """Return the id of the first project, made if there is none."""
+        ...
+
+    async def project(self, name: str, now: int) -> str:
+        """Return the id of the project with this name, made if there is none."""
+        ...
+
+
+class Storage(Objects, Work, Keys, Protocol):
+    """The whole database."""
+
+    async def check(self) -> None:
+        """Raise Unavailable with the cause when the database cannot be read or written."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was submitted and close."""
+        ...

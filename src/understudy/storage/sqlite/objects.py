@@ -1,0 +1,264 @@
+"""Reads and writes the objects that clients see."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from understudy.errors import AlreadyAnswered
+
+from understudy.storage.base import (
+    Answer,
+    Conflict,
+    Delete,
+    Insert,
+    Kind,
+    Replace,
+    Row,
+    Rows,
+    Scope,
+    Slice,
+    ThreadBusy,
+    ThreadGone,
+    UnknownCursor,
+)
+
+TABLES: dict[Kind, str] = {
+    "assistant": "assistants",
+    "thread": "threads",
+    "message": "messages",
+    "run": "runs",
+    "run_step": "run_steps",
+    "file": "files",
+}
+
+
+def pack(file_ids: Sequence[str]) -> str | None:
+    """Return the ids as one column, or None when there are none."""
+    return msgspec.json.encode(file_ids).decode() if file_ids else None
+
+
+def unpack(column: str | None) -> tuple[str, ...]:
+    """Return the ids of the column."""
+    return tuple(msgspec.json.decode(column)) if column else ()
+
+
+def fetch(connection: sqlite3.Connection, kind: Kind, scope: Scope, object_id: str) -> Row | None:
+    """Return the object if the scope holds it."""
+    where, values = _where(scope)
+    found = connection.execute(
+        f"SELECT body, file_ids FROM {TABLES[kind]} "
+        f"WHERE id = ? AND deleted_at IS NULL AND {where}",
+        (object_id, *values),
+    ).fetchone()
+    return Row(found[0], unpack(found[1])) if found else None
+
+
+def page(connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice) -> Rows:
+    """Return a part of the list, by row-value comparison on (created_at, sequence).
+
+    ``before`` alone reads backwards from its object and turns the result round, so that the
+    nearest items are taken (LIST-05).
+    """
+    backwards = part.before is not None and part.after is None
+    descending = (part.order == "desc") != backwards
+    where, values = _where(scope)
+    bounds, bound_values = _bounds(connection, kind, scope, part)
+    direction = "DESC" if descending else "ASC"
+    found = connection.execute(
+        f"SELECT body, file_ids FROM {TABLES[kind]} WHERE deleted_at IS NULL AND {where}{bounds} "
+        f"ORDER BY created_at {direction}, sequence {direction} LIMIT ?",
+        (*values, *bound_values, part.limit + 1),
+    ).fetchall()
+    rows = [Row(body, unpack(file_ids)) for body, file_ids in found[: part.limit]]
+    if backwards:
+        rows.reverse()
+    return Rows(rows, has_more=len(found) > part.limit)
+
+
+def _where(scope: Scope) -> tuple[str, list[str | int]]:
+    """Return the narrowest condition that an index serves, and the others after it."""
+    conditions, values = ["project_id = ?"], [scope.project_id]
+    for column in ("thread_id", "run_id", "purpose"):
+        value = getattr(scope, column)
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            values.append(value)
+    for key, value in scope.metadata.items():
+        conditions.append("json_extract(CAST(body AS TEXT), '$.metadata.' || ?) = ?")
+        values += [msgspec.json.encode(key).decode(), value]
+    return " AND ".join(conditions), [*values]
+
+
+def _bounds(
+    connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice
+) -> tuple[str, list[int]]:
+    sql, values = "", []
+    later, earlier = ("<", ">") if part.order == "desc" else (">", "<")
+    for cursor, comparison in ((part.after, later), (part.before, earlier)):
+        if cursor is not None:
+            sql += f" AND (created_at, sequence) {comparison} (?, ?)"
+            values += _place(connection, kind, scope, cursor)
+    return sql, values
+
+
+def _place(
+    connection: sqlite3.Connection, kind: Kind, scope: Scope, object_id: str
+) -> tuple[int, int]:
+    """Return where the object stands, or stood before it was deleted (LIST-08)."""
+    found = connection.execute(
+        f"SELECT created_at, sequence FROM {TABLES[kind]} WHERE id = ? AND project_id = ?",
+        (object_id, scope.project_id),
+    ).fetchone()
+    if found is None:
+        raise UnknownCursor(object_id)
+    place: tuple[int, int] = found
+    return place
+
+
+def missing_files(
+    connection: sqlite3.Connection, project_id: str, file_ids: Sequence[str]
+) -> list[str]:
+    """Return those of the ids that name no file of the project."""
+    scope = Scope(project_id=project_id)
+    return [one for one in file_ids if fetch(connection, "file", scope, one) is None]
+
+
+def insert(connection: sqlite3.Connection, row: Insert) -> None:
+    """Add an object. Raises ThreadBusy or ThreadGone when its thread does not admit it."""
+    if row.needs_free_thread and row.thread_id is not None:
+        _check_thread(connection, row.project_id, row.thread_id)
+    columns: dict[str, object] = {
+        "id": row.id,
+        "project_id": row.project_id,
+        "created_at": row.created_at,
+        "body": row.body,
+        "file_ids": pack(row.file_ids),
+    }
+    if row.kind in ("message", "run_step"):
+        columns |= {"thread_id": row.thread_id, "run_id": row.run_id}
+    if row.kind == "file":
+        columns |= {"purpose": row.purpose, "expires_at": row.expires_at}
+    names, places = ", ".join(columns), ", ".join("?" * len(columns))
+    connection.execute(
+        f"INSERT INTO {TABLES[row.kind]} ({names}) VALUES ({places})", tuple(columns.values())
+    )
+
+
+def _check_thread(connection: sqlite3.Connection, project_id: str, thread_id: str) -> None:
+    check_thread_exists(connection, project_id, thread_id)
+    run_id = active_run(connection, thread_id)
+    if run_id is not None:
+        raise ThreadBusy(run_id)
+
+
+def check_thread_exists(connection: sqlite3.Connection, project_id: str, thread_id: str) -> None:
+    """Raise ThreadGone when the project has no such thread (any more)."""
+    found = connection.execute(
+        "SELECT 1 FROM threads WHERE id = ? AND project_id = ? AND deleted_at IS NULL",
+        (thread_id, project_id),
+    ).fetchone()
+    if found is None:
+        raise ThreadGone
+
+
+def active_run(connection: sqlite3.Connection, thread_id: str) -> str | None:
+    """Return the run that holds the thread."""
+    found = connection.execute(
+        "SELECT id FROM runs WHERE thread_id = ? AND turn = 'holding'", (thread_id,)
+    ).fetchone()
+    return found[0] if found else None
+
+
+def replace(connection: sqlite3.Connection, change: Replace) -> None:
+    """Write another body over the one that was read. Raises Conflict when that one is gone."""
+    changed = ", changed_metadata = ?" if change.metadata is not None else ""
+    metadata = (change.metadata,) if change.metadata is not None else ()
+    done = connection.execute(
+        f"UPDATE {TABLES[change.kind]} SET body = ?, file_ids = ?{changed} "
+        "WHERE id = ? AND project_id = ? AND body = ? AND deleted_at IS NULL",
+        (
+            change.body,
+            pack(change.file_ids),
+            *metadata,
+            change.id,
+            change.project_id,
+            change.read,
+        ),
+    )
+    if done.rowcount == 0:
+        raise Conflict
+
+
+def delete(connection: sqlite3.Connection, change: Delete) -> None:
+    """Blank the object and what belongs to it. Raises Conflict when it is gone already."""
+    done = connection.execute(
+        f"UPDATE {TABLES[change.kind]} SET deleted_at = ?, body = x'', file_ids = NULL "
+        "WHERE id = ? AND project_id = ? AND deleted_at IS NULL",
+        (change.now, change.id, change.project_id),
+    )
+    if done.rowcount == 0:
+        raise Conflict
+    if change.kind == "thread":
+        _delete_contents(connection, change)
+
+
+def _delete_contents(connection: sqlite3.Connection, change: Delete) -> None:
+    """A thread takes its steps, runs and messages with it (THR-05); an active run just ends."""
+    connection.execute(
+        "UPDATE run_steps SET deleted_at = ?, body = x'' "
+        "WHERE run_id IN (SELECT id FROM runs WHERE thread_id = ? AND deleted_at IS NULL)",
+        (change.now, change.id),
+    )
+    connection.execute(
+        "UPDATE runs SET deleted_at = ?, body = x'', journal = '', waiting_messages = NULL, "
+        "status = CASE WHEN turn = 'over' THEN status ELSE 'cancelled' END, turn = 'over' "
+        "WHERE thread_id = ? AND deleted_at IS NULL",
+        (change.now, change.id),
+    )
+    connection.execute(
+        "UPDATE messages SET deleted_at = ?, body = x'', file_ids = NULL "
+        "WHERE thread_id = ? AND deleted_at IS NULL",
+        (change.now, change.id),
+    )
+
+
+def remember(connection: sqlite3.Connection, answer: Answer) -> None:
+    """Keep what an Idempotency-Key was answered. Raises AlreadyAnswered when it is taken."""
+    try:
+        connection.execute(
+            "INSERT INTO answers (project_id, key, fingerprint, kind, body, file_ids, created_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                answer.project_id,
+                answer.key,
+                answer.fingerprint,
+                answer.kind,
+                answer.body,
+                pack(answer.file_ids),
+                answer.created_at,
+            ),
+        )
+    except sqlite3.IntegrityError as error:
+        raise AlreadyAnswered from error
+
+
+def answered(connection: sqlite3.Connection, project_id: str, key: str) -> Answer | None:
+    """Return what the key was answered."""
+    found = connection.execute(
+        "SELECT fingerprint, kind, body, file_ids, created_at FROM answers "
+        "WHERE project_id = ? AND key = ?",
+        (project_id, key),
+    ).fetchone()
+    if found is None:
+        return None
+    fingerprint, kind, body, file_ids, created_at = found
+    return Answer(
+        project_id=project_id,
+        key=key,
+        fingerprint=fingerprint,
+        kind=kind,
+        body=body,
+        file_ids=unpack(file_ids),
+        created_at=created_at,
+    )

@@ -1,0 +1,288 @@
+"""Reads and writes runs: the lock of a thread, expected states, turns and leases."""
+
+import sqlite3
+from collections.abc import Mapping
+
+import msgspec
+
+from understudy.runs import journal
+from understudy.runs.state import RunChange, RunState
+from understudy.storage.base import (
+    CommitRun,
+    Insert,
+    RunHistory,
+    RunRecord,
+    Scope,
+    StartRun,
+    ThreadBusy,
+    Written,
+)
+from understudy.storage.sqlite.objects import (
+    active_run,
+    check_thread_exists,
+    insert,
+    pack,
+    unpack,
+)
+from understudy.wire.objects.messages import Message
+from understudy.wire.objects.runs import Run
+from understudy.wire.objects.steps import RunStep
+from understudy.wire.objects.usage import Usage
+
+_encode = msgspec.json.Encoder().encode
+_decode_run = msgspec.json.Decoder(Run).decode
+_decode_step = msgspec.json.Decoder(RunStep).decode
+_decode_message = msgspec.json.Decoder(Message).decode
+_decode_usage = msgspec.json.Decoder(Usage).decode
+_decode_metadata = msgspec.json.Decoder(dict[str, str]).decode
+_decode_inserts = msgspec.json.Decoder(tuple[Insert, ...]).decode
+
+_CLAIMABLE = (
+    "status IN ('queued', 'in_progress', 'cancelling') "
+    "AND (turn = 'holding' OR status = 'cancelling')"
+)
+
+
+def start(connection: sqlite3.Connection, order: StartRun) -> Written:
+    """Insert the run; the unique index on its thread is the check (RUN-22)."""
+    run = order.change.run
+    check_thread_exists(connection, order.project_id, run.thread_id)
+    holder = active_run(connection, run.thread_id)
+    if holder is not None and not order.queue:
+        raise ThreadBusy(holder)
+    connection.execute(
+        "INSERT INTO runs (id, project_id, thread_id, created_at, status, turn, attempt, position, "
+        "deadline, lease_until, journal, waiting_messages, body, file_ids) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?)",
+        (
+            run.id,
+            order.project_id,
+            run.thread_id,
+            run.created_at,
+            run.status,
+            "waiting" if holder else "holding",
+            order.change.attempt,
+            order.change.events[-1].position,
+            order.change.deadline,
+            journal.write(order.change.events).decode(),
+            _encode(order.messages) if holder else None,
+            _encode(run),
+            pack(order.file_ids),
+        ),
+    )
+    if holder is None:
+        for message in order.messages:
+            insert(connection, message)
+    return Written(active_run_id=holder)
+
+
+def commit(connection: sqlite3.Connection, order: CommitRun) -> Written:
+    """Apply a change if the run is as the change expects; the row count is the verdict."""
+    change = order.change
+    found = connection.execute(*_update(change)).fetchone()
+    if found is None:
+        return Written(applied=False)
+    if found[0] is not None:
+        _keep_changed_metadata(connection, "runs", change.run, found[0])
+    for step in change.steps:
+        _put_step(connection, order.project_id, step)
+    for message in change.messages:
+        _put_message(connection, order.project_id, message)
+    promoted = _promote(connection, change.run.thread_id) if change.ends_run else None
+    return Written(promoted_run_id=promoted)
+
+
+def _update(change: RunChange) -> tuple[str, tuple[object, ...]]:
+    keeps_lease = change.lease_until == 0.0
+    lease = "" if keeps_lease else "lease_until = ?, "
+    return (
+        "UPDATE runs SET status = ?, turn = CASE WHEN ? THEN 'over' ELSE turn END, attempt = ?, "
+        f"position = ?, {lease}pending_usage = ?, body = ?, journal = journal || ? "
+        "WHERE id = ? AND status = ? AND attempt = ? AND deleted_at IS NULL "
+        "RETURNING changed_metadata",
+        (
+            change.run.status,
+            change.ends_run,
+            change.attempt,
+            change.position,
+            *(() if keeps_lease else (change.lease_until,)),
+            _encode(change.pending_usage) if change.pending_usage else None,
+            _encode(change.run),
+            journal.write(change.events).decode(),
+            change.run.id,
+            change.expected_status,
+            change.expected_attempt,
+        ),
+    )
+
+
+def _keep_changed_metadata(
+    connection: sqlite3.Connection, table: str, written: Run | Message, metadata: bytes
+) -> None:
+    """A client changed the metadata while a worker held an older copy: the client's stays."""
+    kept = msgspec.structs.replace(written, metadata=_decode_metadata(metadata))
+    connection.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (_encode(kept), kept.id))
+
+
+def _put_step(connection: sqlite3.Connection, project_id: str, step: RunStep) -> None:
+    connection.execute(
+        "INSERT INTO run_steps (id, project_id, thread_id, run_id, created_at, body) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        (step.id, project_id, step.thread_id, step.run_id, step.created_at, _encode(step)),
+    )
+
+
+def _put_message(connection: sqlite3.Connection, project_id: str, message: Message) -> None:
+    """Write the message unless a client deleted it in the meantime."""
+    found = connection.execute(
+        "INSERT INTO messages (id, project_id, thread_id, run_id, created_at, body) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body "
+        "WHERE deleted_at IS NULL RETURNING changed_metadata",
+        (
+            message.id,
+            project_id,
+            message.thread_id,
+            message.run_id,
+            message.created_at,
+            _encode(message),
+        ),
+    ).fetchone()
+    if found is not None and found[0] is not None:
+        _keep_changed_metadata(connection, "messages", message, found[0])
+
+
+def _promote(connection: sqlite3.Connection, thread_id: str) -> str | None:
+    """Give the thread to the run that has waited longest, and add the messages it brought."""
+    found = connection.execute(
+        "SELECT id, waiting_messages FROM runs WHERE thread_id = ? AND turn = 'waiting' "
+        "AND status = 'queued' ORDER BY sequence LIMIT 1",
+        (thread_id,),
+    ).fetchone()
+    if found is None or active_run(connection, thread_id) is not None:
+        return None
+    run_id, waiting_messages = found
+    connection.execute(
+        "UPDATE runs SET turn = 'holding', waiting_messages = NULL WHERE id = ?", (run_id,)
+    )
+    for message in _decode_inserts(waiting_messages or b"[]"):
+        insert(connection, message)
+    promoted: str = run_id
+    return promoted
+
+
+def record(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
+    """Return the run with its steps."""
+    found = connection.execute(
+        "SELECT project_id, attempt, position, deadline, lease_until, turn, pending_usage, body, "
+        "file_ids FROM runs WHERE id = ? AND deleted_at IS NULL",
+        (run_id,),
+    ).fetchone()
+    if found is None:
+        return None
+    project_id, attempt, position, deadline, lease_until, turn, usage, body, file_ids = found
+    # A run that was never claimed has no steps: the common case needs no second query.
+    steps = _steps(connection, run_id) if attempt else ()
+    state = RunState(
+        run=_decode_run(body),
+        attempt=attempt,
+        position=position,
+        deadline=deadline,
+        steps=steps,
+        pending_usage=_decode_usage(usage) if usage else None,
+        open_message=_open_message(connection, run_id) if steps else None,
+    )
+    return RunRecord(
+        project_id=project_id,
+        state=state,
+        file_ids=unpack(file_ids),
+        lease_until=lease_until,
+        has_turn=turn != "waiting",
+    )
+
+
+def _steps(connection: sqlite3.Connection, run_id: str) -> tuple[RunStep, ...]:
+    found = connection.execute(
+        "SELECT body FROM run_steps WHERE run_id = ? AND deleted_at IS NULL "
+        "ORDER BY created_at, sequence",
+        (run_id,),
+    )
+    return tuple(_decode_step(body) for (body,) in found)
+
+
+def _messages_of_run(connection: sqlite3.Connection, run_id: str) -> list[Message]:
+    found = connection.execute(
+        "SELECT body FROM messages WHERE run_id = ? AND deleted_at IS NULL "
+        "ORDER BY created_at, sequence",
+        (run_id,),
+    )
+    return [_decode_message(body) for (body,) in found]
+
+
+def _open_message(connection: sqlite3.Connection, run_id: str) -> Message | None:
+    written = _messages_of_run(connection, run_id)
+    return next((one for one in written if one.status == "in_progress"), None)
+
+
+def thread_messages(connection: sqlite3.Connection, thread_id: str) -> list[Message]:
+    """Return the whole thread, oldest first."""
+    found = connection.execute(
+        "SELECT body FROM messages WHERE thread_id = ? AND deleted_at IS NULL "
+        "ORDER BY created_at, sequence",
+        (thread_id,),
+    )
+    return [_decode_message(body) for (body,) in found]
+
+
+def history(connection: sqlite3.Connection, scope: Scope, run_id: str) -> RunHistory | None:
+    """Return all that happened in a run, from one snapshot."""
+    connection.execute("BEGIN")
+    try:
+        found = connection.execute(
+            "SELECT journal FROM runs WHERE id = ? AND project_id = ? AND thread_id = ? "
+            "AND deleted_at IS NULL",
+            (run_id, scope.project_id, scope.thread_id),
+        ).fetchone()
+        known = record(connection, run_id) if found else None
+        if known is None:
+            return None
+        return RunHistory(
+            record=known,
+            journal=journal.read(found[0].encode()),
+            steps={step.id: step for step in known.state.steps},
+            messages={one.id: one for one in _messages_of_run(connection, run_id)},
+        )
+    finally:
+        connection.execute("COMMIT")
+
+
+def claimable(connection: sqlite3.Connection, now: float, limit: int) -> list[str]:
+    """Return runs with something to do and no worker alive on them."""
+    found = connection.execute(
+        f"SELECT id FROM runs WHERE {_CLAIMABLE} AND lease_until IS NULL "
+        f"UNION ALL SELECT id FROM runs WHERE {_CLAIMABLE} AND lease_until < ? LIMIT ?",
+        (now, limit),
+    )
+    return [run_id for (run_id,) in found]
+
+
+def overdue(connection: sqlite3.Connection, now: float, limit: int) -> list[str]:
+    """Return runs past their deadline that nobody holds."""
+    found = connection.execute(
+        "SELECT id FROM runs WHERE turn IN ('holding', 'waiting') AND deadline <= ? "
+        "AND (lease_until IS NULL OR lease_until < ?) ORDER BY deadline LIMIT ?",
+        (int(now), now, limit),
+    )
+    return [run_id for (run_id,) in found]
+
+
+def renew_leases(connection: sqlite3.Connection, attempts: Mapping[str, int], until: float) -> None:
+    """Prolong the leases of runs that are still at the given attempt."""
+    connection.executemany(
+        "UPDATE runs SET lease_until = ? WHERE id = ? AND attempt = ? AND lease_until IS NOT NULL",
+        [(until, run_id, attempt) for run_id, attempt in attempts.items()],
+    )
+
+
+def drop_all_leases(connection: sqlite3.Connection) -> None:
+    """Free every run of workers that are known to be dead."""
+    connection.execute(f"UPDATE runs SET lease_until = NULL WHERE {_CLAIMABLE}")
