@@ -1,0 +1,1 @@
+"""Drives runs: time, concurrency and leases live here, decisions in ``runs``."""

@@ -142,4 +142,3 @@ def _fitted(messages: list[ChatMessage], tokens_max: int) -> list[ChatMessage]:
 def _tokens(messages: Sequence[ChatMessage]) -> int:
     """Estimate tokens at four bytes each; no tokenizer fits every model (RUN-30: best effort)."""
     return sum(len(str(message.get("content") or "").encode()) // 4 + 4 for message in messages)
-

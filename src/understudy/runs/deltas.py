@@ -47,9 +47,7 @@ def arguments_delta(step_id: str, index: int, arguments: str) -> StepDelta:
 
 
 def _step_delta(step_id: str, call: FunctionToolCallDelta) -> StepDelta:
-    return StepDelta(
-        id=step_id, delta=StepDeltaBody(ToolCallsDeltaDetails(tool_calls=[call]))
-    )
+    return StepDelta(id=step_id, delta=StepDeltaBody(ToolCallsDeltaDetails(tool_calls=[call])))
 
 
 def cut(event: RunEvent, seen: int) -> RunEvent:

@@ -105,9 +105,7 @@ class _Draft:
 
     def emit(self, name: EventName, data: Run | RunStep | Message) -> None:
         position = self.state.position + len(self.events) + 1
-        self.events.append(
-            RunEvent(attempt=self.attempt, position=position, name=name, data=data)
-        )
+        self.events.append(RunEvent(attempt=self.attempt, position=position, name=name, data=data))
 
     def emit_run(self, **fields: Any) -> None:
         """Set fields of the run and tell its new status."""
@@ -120,8 +118,7 @@ class _Draft:
         self.emit("thread.run.step.in_progress", step)
 
     def end_step(self, step: RunStep, status: StepStatus, **fields: Any) -> None:
-        """End a step: events still show the run's expires_at, the stored object does not (STEP-02).
-        """
+        """End a step: events still show the run's expires_at, the stored object does not (STEP-02)."""
         if step.type == "tool_calls" and self.pending_usage:
             fields = {"usage": self.pending_usage} | fields
             self.pending_usage = None
@@ -306,7 +303,9 @@ def _failed(draft: _Draft, happening: h.Failed) -> None:
     draft.cut_message_short("run_failed", happening.content)
     error = happening.error
     # A step knows one error code less than a run does (STEP-10).
-    step_error = error if error.code != "invalid_prompt" else LastError("server_error", error.message)
+    step_error = (
+        error if error.code != "invalid_prompt" else LastError("server_error", error.message)
+    )
     for step in draft.state.open_steps:
         draft.end_step(step, "failed", failed_at=draft.now, last_error=step_error)
     draft.end_run(failed_at=draft.now, last_error=error)

@@ -8,7 +8,7 @@ Every write is a value that says all that it needs, and ``write`` applies severa
 transaction or none. A refusal (ThreadBusy, AlreadyAnswered, Conflict) leaves nothing behind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -50,6 +50,7 @@ class UnknownCursor(UnderstudyError):
 class Row(Struct, frozen=True):
     """A stored object: the bytes of its v2 view, and its v1 file ids (V1V2-05)."""
 
+    id: str
     body: bytes
     file_ids: tuple[str, ...] = ()
 
@@ -214,10 +215,11 @@ class Objects(Protocol):
         """Return those of the ids that the project has no file for, in their order."""
         ...
 
-    async def write(self, *changes: Change) -> Written:
+    def write(self, *changes: Change) -> Awaitable[Written]:
         """Apply all changes in one transaction, or none.
 
-        Raises ThreadBusy, ThreadGone, Conflict and AlreadyAnswered.
+        Raises ThreadBusy, ThreadGone, Conflict and AlreadyAnswered when awaited. Once called, the
+        write goes on even if nobody waits for it any more.
         """
         ...
 

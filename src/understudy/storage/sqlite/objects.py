@@ -47,11 +47,11 @@ def fetch(connection: sqlite3.Connection, kind: Kind, scope: Scope, object_id: s
     """Return the object if the scope holds it."""
     where, values = _where(scope)
     found = connection.execute(
-        f"SELECT body, file_ids FROM {TABLES[kind]} "
+        f"SELECT id, body, file_ids FROM {TABLES[kind]} "
         f"WHERE id = ? AND deleted_at IS NULL AND {where}",
         (object_id, *values),
     ).fetchone()
-    return Row(found[0], unpack(found[1])) if found else None
+    return Row(found[0], found[1], unpack(found[2])) if found else None
 
 
 def page(connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice) -> Rows:
@@ -66,11 +66,11 @@ def page(connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice) 
     bounds, bound_values = _bounds(connection, kind, scope, part)
     direction = "DESC" if descending else "ASC"
     found = connection.execute(
-        f"SELECT body, file_ids FROM {TABLES[kind]} WHERE deleted_at IS NULL AND {where}{bounds} "
+        f"SELECT id, body, file_ids FROM {TABLES[kind]} WHERE deleted_at IS NULL AND {where}{bounds} "
         f"ORDER BY created_at {direction}, sequence {direction} LIMIT ?",
         (*values, *bound_values, part.limit + 1),
     ).fetchall()
-    rows = [Row(body, unpack(file_ids)) for body, file_ids in found[: part.limit]]
+    rows = [Row(row_id, body, unpack(ids)) for row_id, body, ids in found[: part.limit]]
     if backwards:
         rows.reverse()
     return Rows(rows, has_more=len(found) > part.limit)

@@ -7,7 +7,7 @@ the writer commits.
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ class SqliteStorage:
     async def missing_files(self, project_id: str, file_ids: Sequence[str]) -> list[str]:
         return objects.missing_files(self._reading, project_id, file_ids)
 
-    async def write(self, *changes: Change) -> Written:
-        return await self._writer.submit(partial(_apply, changes))
+    def write(self, *changes: Change) -> Awaitable[Written]:
+        return self._writer.submit(partial(_apply, changes))
 
     async def answered(self, project_id: str, key: str) -> Answer | None:
         return objects.answered(self._reading, project_id, key)

@@ -1,0 +1,21 @@
+"""How long to wait before a busy upstream is asked again."""
+
+import random
+
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 20.0
+
+
+class Backoff:
+    """Doubling pauses with jitter, unless the upstream names its own."""
+
+    def __init__(self) -> None:
+        self._pause_seconds = FIRST_SECONDS
+
+    def next_seconds(self, retry_after_seconds: float | None) -> float:
+        """Return the next pause."""
+        if retry_after_seconds is not None:
+            return retry_after_seconds
+        pause = self._pause_seconds * random.uniform(0.75, 1.25)
+        self._pause_seconds = min(self._pause_seconds * 2, LONGEST_SECONDS)
+        return pause

@@ -1,0 +1,160 @@
+"""A leg: from the claim of a run until it waits for its client or is over.
+
+The leg can be stopped from outside at any time, by its deadline or by a cancel, and both come
+through one asyncio timeout: whatever the leg awaits is cut off there, except a commit, which is
+always seen through (``hold.py``). Then the leg asks the rows how things stand and ends the run
+as they say.
+"""
+
+import asyncio
+
+import structlog
+
+from understudy.clock import Clock
+from understudy.dispatch.base import Dispatch
+from understudy.engine.backoff import Backoff
+from understudy.engine.hold import Hold, Superseded
+from understudy.engine.request import build_request
+from understudy.engine.turn import Turn
+from understudy.errors import NotAllowed, UpstreamBusy, UpstreamError
+from understudy.files.base import Files
+from understudy.runs.happenings import (
+    BudgetSpent,
+    Cancelled,
+    Claimed,
+    Expired,
+    Failed,
+    Happening,
+)
+from understudy.runs.planning import Plan, hosted_tools, plan
+from understudy.storage.base import RunRecord, Storage
+from understudy.upstream.base import ModelRequest, Models
+from understudy.wire.objects.messages import Content
+from understudy.wire.objects.runs import LastError
+
+log = structlog.get_logger("understudy.engine")
+
+SORRY = "Sorry, something went wrong."  # RUN-1D
+
+
+class Leg:
+    """One attempt of one worker at one run."""
+
+    def __init__(
+        self,
+        record: RunRecord,
+        *,
+        storage: Storage,
+        dispatch: Dispatch,
+        models: Models,
+        files: Files,
+        clock: Clock,
+        lease_until: float,
+    ) -> None:
+        self._hold = Hold(record, storage, dispatch, clock)
+        self._storage = storage
+        self._models = models
+        self._files = files
+        self._clock = clock
+        self._lease_until = lease_until
+        self._turn: Turn | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._interrupted = False
+
+    @property
+    def attempt(self) -> int:
+        """Return the attempt that this leg is, once it has claimed the run."""
+        return self._hold.state.attempt
+
+    def interrupt(self) -> None:
+        """Stop waiting for the model, because the run shall end."""
+        self._interrupted = True
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self) -> None:
+        """Work on the run until nothing is left to do now, or somebody else has it."""
+        try:
+            await self._hold.happen(Claimed(lease_until=self._lease_until))
+        except (Superseded, NotAllowed):
+            return
+        if self._hold.state.run.status == "cancelling":
+            await self._conclude(Cancelled())
+        else:
+            await self._conclude(await self._outcome())
+
+    async def _outcome(self) -> Happening | None:
+        try:
+            async with self._deadline():
+                return await self._work()
+        except TimeoutError:
+            return None if self._interrupted else Expired(content=self._content)
+        except Superseded:
+            return None
+        except UpstreamError as error:
+            log.warning("upstream_failed", run_id=self._run_id, cause=error.message)
+            code = "rate_limit_exceeded" if error.rate_limited else "server_error"
+            return self._failed(code, error.message)
+        except Exception:
+            log.exception("leg_failed", run_id=self._run_id)
+            return self._failed("server_error", SORRY)
+
+    def _deadline(self) -> asyncio.Timeout:
+        seconds_left = self._hold.state.deadline - self._clock.now()
+        self._limit = asyncio.timeout(0 if self._interrupted else max(seconds_left, 0))
+        return self._limit
+
+    async def _work(self) -> Happening:
+        state = self._hold.state
+        unavailable = hosted_tools(state.run)
+        if unavailable:
+            message = f"The tool {unavailable[0]!r} is not available on this server."
+            return self._failed("server_error", message)
+        planned = plan(state, self._models.context_window_tokens(state.run.model))
+        if not isinstance(planned, Plan):
+            return BudgetSpent(reason=planned, content=(), usage=None)
+        request = await build_request(
+            self._storage, self._files, self._hold.project_id, state, planned
+        )
+        return await self._ask(request)
+
+    async def _ask(self, request: ModelRequest) -> Happening:
+        """Call the model, again and again while it is too busy and there is time left."""
+        backoff = Backoff()
+        calls_max = None if self._hold.state.run.parallel_tool_calls else 1
+        while True:
+            self._turn = Turn(self._hold, calls_max=calls_max)
+            try:
+                return await self._turn.play(self._models.stream(request))
+            except UpstreamBusy as busy:
+                pause = backoff.next_seconds(busy.retry_after_seconds)
+                if self._clock.now() + pause >= self._hold.state.deadline:
+                    raise
+                log.info("upstream_busy", run_id=self._run_id, pause_seconds=pause)
+                await asyncio.sleep(pause)
+
+    async def _conclude(self, happening: Happening | None) -> None:
+        """Commit the outcome; when the run has moved meanwhile, do what its rows ask for."""
+        if happening is not None and await self._happened(happening):
+            return
+        if await self._hold.see_again() and self._hold.state.run.status == "cancelling":
+            await self._happened(Cancelled(content=self._content))
+
+    async def _happened(self, happening: Happening) -> bool:
+        try:
+            await self._hold.happen(happening)
+        except (Superseded, NotAllowed):
+            return False
+        return True
+
+    def _failed(self, code: str, message: str) -> Failed:
+        error = LastError(code=code, message=message)  # type: ignore[arg-type]
+        return Failed(error=error, content=self._content)
+
+    @property
+    def _content(self) -> tuple[Content, ...]:
+        return self._turn.content if self._turn else ()
+
+    @property
+    def _run_id(self) -> str:
+        return self._hold.state.run.id

@@ -1,0 +1,88 @@
+"""The sweeper: what must happen even if every message was lost and every worker died.
+
+It offers runs that have something to do and no worker, expires runs that nobody holds (a worker
+expires its own), and throws away what is too old.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from understudy.clock import Clock
+from understudy.dispatch.base import Dispatch
+from understudy.engine.hold import Hold, Superseded
+from understudy.errors import NotAllowed, Refusal
+from understudy.files.base import Files
+from understudy.runs.happenings import Expired
+from understudy.storage.base import Conflict, Delete, Storage
+
+log = structlog.get_logger("understudy.engine")
+
+AT_ONCE_MAX = 1_000
+
+
+class Sweeper:
+    """Looks at the rows every ``sweep_seconds``."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        dispatch: Dispatch,
+        files: Files,
+        clock: Clock,
+        sweep_seconds: float,
+        idempotency_keep_seconds: int,
+    ) -> None:
+        self._storage = storage
+        self._dispatch = dispatch
+        self._files = files
+        self._clock = clock
+        self._sweep_seconds = sweep_seconds
+        self._keep_seconds = idempotency_keep_seconds
+
+    async def sweep_for_ever(self) -> None:
+        """Sweep until cancelled; a database that is down for a while is only logged."""
+        while True:
+            await self._try(self.sweep)
+            await asyncio.sleep(self._sweep_seconds)
+
+    async def _try(self, duty: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await duty()
+        except Refusal as refusal:
+            log.warning("sweep_failed", cause=refusal.message)
+        except Exception:
+            log.exception("sweep_failed")
+
+    async def sweep(self) -> None:
+        """Do every duty once."""
+        now = self._clock.now()
+        for run_id in await self._storage.overdue(now, AT_ONCE_MAX):
+            await self._expire(run_id)
+        for run_id in await self._storage.claimable(now, AT_ONCE_MAX):
+            await self._dispatch.offer(run_id)
+        await self._storage.forget_answers(int(now) - self._keep_seconds)
+        for project_id, file_id in await self._storage.expired_files(int(now), AT_ONCE_MAX):
+            await self._delete_file(project_id, file_id)
+
+    async def _expire(self, run_id: str) -> None:
+        record = await self._storage.run_record(run_id)
+        if record is None:
+            return
+        hold = Hold(record, self._storage, self._dispatch, self._clock)
+        try:
+            await hold.happen(Expired())
+        except (Superseded, NotAllowed):
+            log.debug("expiry_came_too_late", run_id=run_id)
+
+    async def _delete_file(self, project_id: str, file_id: str) -> None:
+        now = int(self._clock.now())
+        try:
+            await self._storage.write(
+                Delete(kind="file", project_id=project_id, id=file_id, now=now)
+            )
+        except Conflict:
+            return
+        await self._files.delete(file_id)

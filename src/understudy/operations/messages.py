@@ -1,0 +1,199 @@
+"""Messages, and the files that v1 showed for them."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from understudy.errors import NotFound
+from understudy.ids import new_id
+from understudy.operations.ports import Caller, Ports
+from understudy.operations.reading import (
+    change,
+    decode_message,
+    decode_thread,
+    encode,
+    find,
+    missing_files_refused,
+    page,
+)
+from understudy.operations.refusals import no_such, thread_is_locked
+from understudy.storage.base import (
+    Conflict,
+    Delete,
+    Insert,
+    Replace,
+    Row,
+    Rows,
+    Scope,
+    Slice,
+    ThreadBusy,
+    ThreadGone,
+)
+from understudy.wire.objects.messages import ImageFileContent, Message
+from understudy.wire.objects.tools import CodeInterpreterResources
+from understudy.wire.params.messages import NewMessage
+from understudy.wire.params.metadata import MetadataChange
+
+_TRIES_MAX = 20
+
+
+async def create(ports: Ports, caller: Caller, thread_id: str, new: NewMessage) -> Row:
+    """Add a message to a thread that no run is working on (THR-08)."""
+    await find(ports, caller, "thread", thread_id)
+    await refuse_unknown_files(ports, caller, [new])
+    message, insert = message_insert(ports, caller, thread_id, new, needs_free_thread=True)
+    answers = caller.answers("message", insert.body, insert.file_ids, ports.now)
+    for _ in range(_TRIES_MAX):
+        shared = await share_files(ports, caller, thread_id, [new])
+        try:
+            await ports.storage.write(*answers, insert, *shared)
+        except ThreadBusy as busy:
+            raise thread_is_locked(thread_id, busy.run_id) from busy
+        except ThreadGone as gone:
+            raise no_such("thread", thread_id) from gone
+        except Conflict:
+            continue
+        return Row(message.id, insert.body, insert.file_ids)
+    raise no_such("thread", thread_id)
+
+
+def message_insert(
+    ports: Ports,
+    caller: Caller,
+    thread_id: str,
+    new: NewMessage,
+    *,
+    needs_free_thread: bool = False,
+) -> tuple[Message, Insert]:
+    """Return a new message, and what has to be written for it."""
+    message = Message(
+        id=new_id("msg"),
+        created_at=ports.now,
+        thread_id=thread_id,
+        completed_at=ports.now,
+        role=new.role,
+        content=new.content,
+        attachments=new.attachments,
+        metadata=new.metadata,
+    )
+    insert = Insert(
+        kind="message",
+        project_id=caller.project_id,
+        id=message.id,
+        created_at=message.created_at,
+        body=encode(message),
+        file_ids=tuple(new.file_ids),
+        thread_id=thread_id,
+        needs_free_thread=needs_free_thread,
+    )
+    return message, insert
+
+
+def tool_file_ids(new: NewMessage) -> list[str]:
+    """Return the files that the message hands to the code interpreter (MSG-07, V1V2-02)."""
+    attached = [
+        one.file_id
+        for one in new.attachments
+        if any(tool.type == "code_interpreter" for tool in one.tools)
+    ]
+    return [*attached, *new.file_ids]
+
+
+async def share_files(
+    ports: Ports, caller: Caller, thread_id: str, messages: Sequence[NewMessage]
+) -> list[Replace]:
+    """Return the change of the thread that lets its tools see the messages' files."""
+    added = [one for message in messages for one in tool_file_ids(message)]
+    if not added:
+        return []
+    row = await find(ports, caller, "thread", thread_id)
+    thread = decode_thread(row.body)
+    known = thread.tool_resources.code_interpreter
+    file_ids = dict.fromkeys([*(known.file_ids if known else ()), *added])
+    resources = replace(
+        thread.tool_resources, code_interpreter=CodeInterpreterResources([*file_ids])
+    )
+    return [
+        Replace(
+            kind="thread",
+            project_id=caller.project_id,
+            id=thread_id,
+            read=row.body,
+            body=encode(replace(thread, tool_resources=resources)),
+        )
+    ]
+
+
+async def refuse_unknown_files(
+    ports: Ports, caller: Caller, messages: Sequence[NewMessage]
+) -> None:
+    """Raise NotFound for attached or shown files that the project does not have (ERR-43)."""
+    named = [file_id for message in messages for file_id in _named_files(message)]
+    await missing_files_refused(ports, caller, named)
+
+
+def _named_files(message: NewMessage) -> list[str]:
+    images = [
+        part.image_file.file_id for part in message.content if isinstance(part, ImageFileContent)
+    ]
+    return [*images, *(one.file_id for one in message.attachments), *message.file_ids]
+
+
+async def get(ports: Ports, caller: Caller, thread_id: str, message_id: str) -> Row:
+    """Return a message of the thread."""
+    return await find(ports, caller, "message", message_id, thread_id)
+
+
+async def list_page(
+    ports: Ports, caller: Caller, thread_id: str, part: Slice, run_id: str | None
+) -> Rows:
+    """Return a part of the thread, perhaps only what one run wrote (LIST-09)."""
+    await find(ports, caller, "thread", thread_id)
+    scope = Scope(project_id=caller.project_id, thread_id=thread_id, run_id=run_id)
+    return await page(ports, "message", scope, part)
+
+
+async def modify(
+    ports: Ports, caller: Caller, thread_id: str, message_id: str, changes: MetadataChange
+) -> Row:
+    """Change the metadata of a message, also while a run is active (THR-08)."""
+    read = partial(get, ports, caller, thread_id, message_id)
+    if changes.metadata is UNSET:
+        return await read()
+    metadata = changes.metadata
+
+    def decide(row: Row) -> Replace:
+        message = replace(decode_message(row.body), metadata=metadata)
+        return Replace(
+            kind="message",
+            project_id=caller.project_id,
+            id=message_id,
+            read=row.body,
+            body=encode(message),
+            file_ids=row.file_ids,
+            metadata=encode(metadata),
+        )
+
+    return await change(ports, "message", read, decide)
+
+
+async def delete(ports: Ports, caller: Caller, thread_id: str, message_id: str) -> None:
+    """Delete a message (MSG-09)."""
+    await get(ports, caller, thread_id, message_id)
+    order = Delete(kind="message", project_id=caller.project_id, id=message_id, now=ports.now)
+    try:
+        await ports.storage.write(order)
+    except Conflict as conflict:
+        raise no_such("message", message_id) from conflict
+
+
+async def file_of(
+    ports: Ports, caller: Caller, thread_id: str, message_id: str, file_id: str
+) -> Row:
+    """Return the message that has this v1 file. Raises NotFound if it has not (MSG-10)."""
+    row = await get(ports, caller, thread_id, message_id)
+    if file_id not in row.file_ids:
+        raise NotFound(f"No message file found with id '{file_id}'.")
+    return row

@@ -1,0 +1,56 @@
+"""What every operation is given: the ports, and who is asking."""
+
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from understudy.clock import Clock
+from understudy.dispatch.base import Dispatch
+from understudy.files.base import Files
+from understudy.settings import Settings
+from understudy.storage.base import Answer, Kind, Storage
+from understudy.upstream.base import Models
+from understudy.wire.era import Era
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything that operations work with."""
+
+    storage: Storage
+    dispatch: Dispatch
+    files: Files
+    models: Models
+    clock: Clock
+    settings: Settings
+
+    @property
+    def now(self) -> int:
+        """Return the time in whole Unix seconds, as objects show it (GEN-04)."""
+        return int(self.clock.now())
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who asks, in which era; with an Idempotency-Key, which request it stands for."""
+
+    project_id: str
+    era: Era
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+
+    def answers(
+        self, kind: Kind, body: bytes, file_ids: tuple[str, ...], now: int
+    ) -> tuple[Answer, ...]:
+        """Return what to write so that the same key gets the same answer: nothing without one."""
+        if self.idempotency_key is None:
+            return ()
+        answer = Answer(
+            project_id=self.project_id,
+            key=self.idempotency_key,
+            fingerprint=self.fingerprint,
+            kind=kind,
+            body=body,
+            file_ids=file_ids,
+            created_at=now,
+        )
+        return (answer,)

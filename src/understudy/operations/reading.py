@@ -1,0 +1,74 @@
+"""Reading objects, and changing one that others may change at the same time."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from understudy.operations.ports import Caller, Ports
+from understudy.operations.refusals import files_not_found, no_such
+from understudy.storage.base import Conflict, Kind, Replace, Row, Rows, Scope, Slice, UnknownCursor
+from understudy.wire.objects.assistants import Assistant
+from understudy.wire.objects.files import File
+from understudy.wire.objects.messages import Message
+from understudy.wire.objects.runs import Run
+from understudy.wire.objects.threads import Thread
+
+encode = msgspec.json.Encoder().encode
+decode_assistant = msgspec.json.Decoder(Assistant).decode
+decode_thread = msgspec.json.Decoder(Thread).decode
+decode_message = msgspec.json.Decoder(Message).decode
+decode_run = msgspec.json.Decoder(Run).decode
+decode_file = msgspec.json.Decoder(File).decode
+
+_TRIES_MAX = 20
+
+
+async def find(
+    ports: Ports, caller: Caller, kind: Kind, object_id: str, thread_id: str | None = None
+) -> Row:
+    """Return the object. Raises NotFound, for the thread first if that is missing (AUTH-08)."""
+    scope = Scope(project_id=caller.project_id, thread_id=thread_id)
+    row = await ports.storage.fetch(kind, scope, object_id)
+    if row is not None:
+        return row
+    if thread_id is not None:
+        await find(ports, caller, "thread", thread_id)
+    raise no_such(kind, object_id)
+
+
+async def page(ports: Ports, kind: Kind, scope: Scope, part: Slice) -> Rows:
+    """Return a part of a list. Raises NotFound for a cursor that never existed (LIST-08)."""
+    try:
+        return await ports.storage.page(kind, scope, part)
+    except UnknownCursor as unknown:
+        raise no_such(kind, unknown.object_id) from unknown
+
+
+async def change(
+    ports: Ports,
+    kind: Kind,
+    read: Callable[[], Awaitable[Row]],
+    decide: Callable[[Row], Replace],
+) -> Row:
+    """Read, decide and write until nobody else has written in between.
+
+    Raises what ``read`` and ``decide`` raise, and NotFound when the object is deleted meanwhile.
+    """
+    for _ in range(_TRIES_MAX):
+        row = await read()
+        replacement = decide(row)
+        try:
+            await ports.storage.write(replacement)
+        except Conflict:
+            continue
+        return Row(row.id, replacement.body, replacement.file_ids)
+    raise no_such(kind, row.id)
+
+
+async def missing_files_refused(ports: Ports, caller: Caller, file_ids: list[str]) -> None:
+    """Raise NotFound for files that the project does not have (ERR-43)."""
+    if not file_ids:
+        return
+    missing = await ports.storage.missing_files(caller.project_id, file_ids)
+    if missing:
+        raise files_not_found(missing)

@@ -1,0 +1,78 @@
+"""The refusals that operations share, in the words of the hosted API (contract section 3)."""
+
+from collections.abc import Sequence
+
+from understudy.errors import InvalidRequest, NotFound
+from understudy.storage.base import Kind
+
+_NOUNS: dict[Kind, str] = {
+    "assistant": "assistant",
+    "thread": "thread",
+    "message": "message",
+    "run": "run",
+    "run_step": "run step",
+}
+
+
+def no_such(kind: Kind, object_id: str) -> NotFound:
+    """ERR-40, and ERR-42 for files."""
+    if kind == "file":
+        return NotFound(f"No such File object: {object_id}", param="id")
+    return NotFound(f"No {_NOUNS[kind]} found with id '{object_id}'.")
+
+
+def files_not_found(file_ids: Sequence[str]) -> NotFound:
+    """ERR-43."""
+    return NotFound(f"Files [{', '.join(file_ids)}] were not found")
+
+
+def thread_has_active_run(thread_id: str, run_id: str) -> InvalidRequest:
+    """ERR-51."""
+    return InvalidRequest(f"Thread {thread_id} already has an active run {run_id}.")
+
+
+def thread_is_locked(thread_id: str, run_id: str) -> InvalidRequest:
+    """ERR-50."""
+    return InvalidRequest(f"Can't add messages to {thread_id} while a run {run_id} is active.")
+
+
+def run_takes_no_outputs(status: str) -> InvalidRequest:
+    """ERR-52."""
+    return InvalidRequest(f'Runs in status "{status}" do not accept tool outputs.')
+
+
+def run_cannot_be_cancelled(status: str) -> InvalidRequest:
+    """ERR-53."""
+    return InvalidRequest(f"Cannot cancel run with status '{status}'.")
+
+
+def wrong_tool_outputs(expected: Sequence[str], got: Sequence[str]) -> InvalidRequest:
+    """ERR-55."""
+    return InvalidRequest(f"Expected tool outputs for call_ids {[*expected]}, got {[*got]}")
+
+
+def nothing_to_go_on() -> InvalidRequest:
+    """ERR-56."""
+    return InvalidRequest(
+        "Run creation requires a Thread with a user message or an assistant with instructions.",
+        code="invalid_thread",
+    )
+
+
+def no_such_model(model: str) -> InvalidRequest:
+    """ERR-58, with what to do about it here."""
+    return InvalidRequest(
+        f"The requested model '{model}' does not exist. Attach an endpoint that serves it "
+        "(UNDERSTUDY_UPSTREAM_URL), or add an alias for it to understudy.toml.",
+        param="model",
+        code="model_not_found",
+    )
+
+
+def vector_stores_missing() -> InvalidRequest:
+    """Say that this release has no vector stores, rather than forget them."""
+    return InvalidRequest(
+        "Vector stores are not available on this server.",
+        param="tool_resources.file_search",
+        code="unsupported_parameter",
+    )

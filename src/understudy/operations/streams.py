@@ -1,0 +1,84 @@
+"""Follows the events of a run: what the rows tell, then what comes, each event once."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from understudy.dispatch.base import Subscription
+from understudy.operations.ports import Caller, Ports
+from understudy.runs.status import TERMINAL as TERMINAL_STATUSES
+from understudy.runs.transcript import Story, retell, unseen
+from understudy.storage.base import Scope
+from understudy.wire.events import STOPPING, TERMINAL, EventId, RunEvent
+
+
+async def follow(
+    ports: Ports,
+    caller: Caller,
+    thread_id: str,
+    run_id: str,
+    *,
+    subscription: Subscription,
+    after: EventId,
+    until_over: bool,
+    patience_seconds: float,
+) -> AsyncIterator[Sequence[RunEvent]]:
+    """Yield what happens in the run behind ``after``; nothing is told twice.
+
+    Ends after a stopping event, or with ``until_over`` only when the run is over or gone. An
+    empty batch means that nothing has happened for ``patience_seconds``; the rows are read then,
+    so that even a lost message only delays an event.
+    """
+    ends = TERMINAL if until_over else STOPPING
+    scope = Scope(project_id=caller.project_id, thread_id=thread_id)
+    opened_after = subscription.opened_after
+    ask_rows = opened_after is None or opened_after > after
+    try:
+        while True:
+            if ask_rows:
+                events = await _told_by_rows(ports, scope, run_id, after)
+                if events is None:
+                    return
+            else:
+                events = [*await subscription.next(patience_seconds)]
+            fresh = [event for event in _unseen(events, after) if event is not None]
+            if fresh:
+                after = fresh[-1].id
+            if fresh or not ask_rows:
+                yield fresh
+            if any(event.name in ends for event in fresh):
+                return
+            if ask_rows and await _is_over(ports, scope, run_id):
+                return
+            ask_rows = not ask_rows and not events
+    finally:
+        subscription.close()
+
+
+def _unseen(events: Sequence[RunEvent], after: EventId) -> list[RunEvent]:
+    fresh: list[RunEvent] = []
+    for event in events:
+        rest = unseen(event, after)
+        if rest is not None:
+            fresh.append(rest)
+            after = rest.id
+    return fresh
+
+
+async def _told_by_rows(
+    ports: Ports, scope: Scope, run_id: str, after: EventId
+) -> list[RunEvent] | None:
+    history = await ports.storage.run_history(scope, run_id)
+    if history is None:
+        return None
+    story = Story(
+        run=history.record.state.run,
+        deadline=history.record.state.deadline,
+        journal=history.journal,
+        steps=history.steps,
+        messages=history.messages,
+    )
+    return list(retell(story, after))
+
+
+async def _is_over(ports: Ports, scope: Scope, run_id: str) -> bool:
+    record = await ports.storage.run_record(run_id)
+    return record is None or record.state.run.status in TERMINAL_STATUSES

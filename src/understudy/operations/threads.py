@@ -1,0 +1,125 @@
+"""Threads."""
+
+from functools import partial
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from understudy.ids import new_id
+from understudy.operations.messages import message_insert, refuse_unknown_files, tool_file_ids
+from understudy.operations.ports import Caller, Ports
+from understudy.operations.reading import (
+    change,
+    decode_thread,
+    encode,
+    find,
+    missing_files_refused,
+    page,
+)
+from understudy.operations.refusals import no_such, vector_stores_missing
+from understudy.storage.base import Conflict, Delete, Insert, Replace, Row, Rows, Scope, Slice
+from understudy.wire.objects.threads import Thread
+from understudy.wire.objects.tools import CodeInterpreterResources, ToolResources
+from understudy.wire.params.threads import NewThread, ThreadChanges
+
+
+async def create(ports: Ports, caller: Caller, new: NewThread) -> Row:
+    """Create a thread with its first messages (THR-03)."""
+    thread, inserts = await prepare(ports, caller, new)
+    body = encode(thread)
+    await ports.storage.write(*caller.answers("thread", body, (), ports.now), *inserts)
+    return Row(thread.id, body)
+
+
+async def prepare(
+    ports: Ports, caller: Caller, new: NewThread
+) -> tuple[Thread, tuple[Insert, ...]]:
+    """Return a new thread, and what has to be written for it. Raises before anything is."""
+    if new.new_vector_stores:
+        raise vector_stores_missing()
+    await refuse_unknown_files(ports, caller, new.messages)
+    named = new.tool_resources.code_interpreter
+    await missing_files_refused(ports, caller, named.file_ids if named else [])
+    thread = Thread(
+        id=new_id("thread"),
+        created_at=ports.now,
+        metadata=new.metadata,
+        tool_resources=_resources(new),
+    )
+    insert = Insert(
+        kind="thread",
+        project_id=caller.project_id,
+        id=thread.id,
+        created_at=thread.created_at,
+        body=encode(thread),
+    )
+    messages = (message_insert(ports, caller, thread.id, one)[1] for one in new.messages)
+    return thread, (insert, *messages)
+
+
+def _resources(new: NewThread) -> ToolResources:
+    """Add the files of the messages for the code interpreter (MSG-07)."""
+    attached = [one for message in new.messages for one in tool_file_ids(message)]
+    if not attached:
+        return new.tool_resources
+    named = new.tool_resources.code_interpreter
+    file_ids = dict.fromkeys([*(named.file_ids if named else ()), *attached])
+    return replace(new.tool_resources, code_interpreter=CodeInterpreterResources([*file_ids]))
+
+
+async def get(ports: Ports, caller: Caller, thread_id: str) -> Row:
+    """Return a thread."""
+    return await find(ports, caller, "thread", thread_id)
+
+
+async def list_page(ports: Ports, caller: Caller, part: Slice, metadata: dict[str, str]) -> Rows:
+    """Return a part of the project's threads, those with this metadata (an extension)."""
+    scope = Scope(project_id=caller.project_id, metadata=metadata)
+    return await page(ports, "thread", scope, part)
+
+
+async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadChanges) -> Row:
+    """Change metadata and tool resources (THR-04)."""
+    if isinstance(changes.tool_resources, ToolResources):
+        named = changes.tool_resources.code_interpreter
+        await missing_files_refused(ports, caller, named.file_ids if named else [])
+
+    def decide(row: Row) -> Replace:
+        thread = _changed(decode_thread(row.body), changes)
+        return Replace(
+            kind="thread",
+            project_id=caller.project_id,
+            id=thread_id,
+            read=row.body,
+            body=encode(thread),
+        )
+
+    return await change(ports, "thread", partial(get, ports, caller, thread_id), decide)
+
+
+def _changed(old: Thread, changes: ThreadChanges) -> Thread:
+    thread = old if changes.metadata is UNSET else replace(old, metadata=changes.metadata)
+    if changes.tool_resources is UNSET:
+        return thread
+    given = changes.tool_resources or ToolResources()
+    cleared = changes.tool_resources is None
+    return replace(
+        thread,
+        tool_resources=ToolResources(
+            code_interpreter=given.code_interpreter
+            or (None if cleared else old.tool_resources.code_interpreter),
+            file_search=given.file_search or (None if cleared else old.tool_resources.file_search),
+        ),
+    )
+
+
+async def delete(ports: Ports, caller: Caller, thread_id: str) -> None:
+    """Delete a thread with all that is in it; an active run just stops (THR-05)."""
+    active_run_id = await ports.storage.active_run(thread_id)
+    order = Delete(kind="thread", project_id=caller.project_id, id=thread_id, now=ports.now)
+    try:
+        await ports.storage.write(order)
+    except Conflict as conflict:
+        raise no_such("thread", thread_id) from conflict
+    if active_run_id is not None:
+        await ports.dispatch.interrupt(active_run_id)
