@@ -1,0 +1,1 @@
+"""HTTP: routes, headers, pages and streams. A handler is parse, one operation, render."""

@@ -1,8 +1,7 @@
 """One call of the model: its deltas told as they come, its end made into a happening."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import cast
 
 from understudy.engine.hold import Hold
 from understudy.ids import new_id
@@ -70,11 +69,10 @@ class Turn:
         self._step_id: str | None = None
         self._resumed = hold.state.attempt > 1 and bool(hold.state.open_steps)
 
-    async def play(self, batches: AsyncIterator[Sequence[ModelEvent]]) -> Happening:
+    async def play(self, batches: AsyncGenerator[Sequence[ModelEvent]]) -> Happening:
         """Tell the model's events to the end and return what they amount to."""
-        generator = cast("AsyncGenerator[Sequence[ModelEvent], None]", batches)
-        async with aclosing(generator) as closing:
-            async for batch in closing:
+        async with aclosing(batches):
+            async for batch in batches:
                 for event in batch:
                     await self._take(event)
                 self._hold.flush()

@@ -106,7 +106,7 @@ async def modify(ports: Ports, caller: Caller, assistant_id: str, changes: Assis
         check_response_format(assistant.response_format, assistant.tools)
         return _replace(caller, row, assistant, file_ids)
 
-    return await change(ports, "assistant", partial(get, ports, caller, assistant_id), decide)
+    return await change(ports, caller, partial(get, ports, caller, assistant_id), decide)
 
 
 async def _refuse_unknown_files(ports: Ports, caller: Caller, changes: AssistantChanges) -> None:

@@ -176,7 +176,7 @@ async def modify(
             metadata=encode(metadata),
         )
 
-    return await change(ports, "message", read, decide)
+    return await change(ports, caller, read, decide)
 
 
 async def delete(ports: Ports, caller: Caller, thread_id: str, message_id: str) -> None:

@@ -39,7 +39,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
     def answers(
-        self, kind: Kind, body: bytes, file_ids: tuple[str, ...], now: int
+        self, kind: Kind, body: bytes, file_ids: tuple[str, ...], now: int, after: str = ""
     ) -> tuple[Answer, ...]:
         """Return what to write so that the same key gets the same answer: nothing without one."""
         if self.idempotency_key is None:
@@ -51,6 +51,7 @@ class Caller(Struct, frozen=True, kw_only=True):
             kind=kind,
             body=body,
             file_ids=file_ids,
+            after=after,
             created_at=now,
         )
         return (answer,)

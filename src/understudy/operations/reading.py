@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from understudy.errors import Unavailable
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.refusals import files_not_found, no_such
 from understudy.storage.base import Conflict, Kind, Replace, Row, Rows, Scope, Slice, UnknownCursor
@@ -46,23 +47,23 @@ async def page(ports: Ports, kind: Kind, scope: Scope, part: Slice) -> Rows:
 
 async def change(
     ports: Ports,
-    kind: Kind,
+    caller: Caller,
     read: Callable[[], Awaitable[Row]],
     decide: Callable[[Row], Replace],
 ) -> Row:
     """Read, decide and write until nobody else has written in between.
 
-    Raises what ``read`` and ``decide`` raise, and NotFound when the object is deleted meanwhile.
+    Raises what ``read`` and ``decide`` raise, and Unavailable when others never stop writing.
     """
     for _ in range(_TRIES_MAX):
-        row = await read()
-        replacement = decide(row)
+        new = decide(await read())
+        answers = caller.answers(new.kind, new.body, new.file_ids, ports.now)
         try:
-            await ports.storage.write(replacement)
+            await ports.storage.write(*answers, new)
         except Conflict:
             continue
-        return Row(row.id, replacement.body, replacement.file_ids)
-    raise no_such(kind, row.id)
+        return Row(new.id, new.body, new.file_ids)
+    raise Unavailable("The object is being changed by too many requests at once. Try again.")
 
 
 async def missing_files_refused(ports: Ports, caller: Caller, file_ids: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Runs: create, read, change, submit outputs, cancel."""
 
+import asyncio
 from functools import partial
 from typing import Literal
 
@@ -33,6 +34,7 @@ from understudy.operations.refusals import (
 from understudy.runs import machine
 from understudy.runs.happenings import CancelRequested, Happening, ToolOutputsSubmitted
 from understudy.runs.state import RunChange
+from understudy.runs.status import TERMINAL
 from understudy.storage.base import (
     CommitRun,
     Conflict,
@@ -47,7 +49,7 @@ from understudy.storage.base import (
     ThreadBusy,
     ThreadGone,
 )
-from understudy.wire.events import BEGINNING, EventId, RunEvent
+from understudy.wire.events import BEGINNING, STOPPING, EventId, RunEvent
 from understudy.wire.objects.assistants import Assistant
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.threads import Thread
@@ -217,7 +219,10 @@ async def _start(
     subscription = await ports.dispatch.subscribe(run.id) if new.stream else None
     try:
         written = await ports.storage.write(
-            *caller.answers("run", row.body, file_ids, ports.now), *before, order, *also
+            *caller.answers("run", row.body, file_ids, ports.now, str(BEGINNING)),
+            *before,
+            order,
+            *also,
         )
     except BaseException as error:
         if subscription is not None:
@@ -279,7 +284,7 @@ async def modify(
             metadata=encode(metadata),
         )
 
-    return await change(ports, "run", read, decide)
+    return await change(ports, caller, read, decide)
 
 
 async def submit_tool_outputs(
@@ -358,8 +363,39 @@ async def _apply(
     """Commit what follows from the happening, or return None when the run has moved on."""
     change_ = machine.apply(record.state, happening, ports.now)
     row = encode(change_.run)
+    before = str(EventId(record.state.attempt, record.state.position))
     written = await ports.storage.write(
-        *caller.answers("run", row, record.file_ids, ports.now),
+        *caller.answers("run", row, record.file_ids, ports.now, before),
         CommitRun(change=change_, project_id=record.project_id),
     )
     return change_ if written.applied else None
+
+
+async def wait(ports: Ports, caller: Caller, thread_id: str, run_id: str, seconds: float) -> Row:
+    """Return the run once it needs its client or is over, or after ``seconds`` (an extension)."""
+    row = await get(ports, caller, thread_id, run_id)
+    if _has_stopped(row):
+        return row
+    subscription = await ports.dispatch.subscribe(run_id)
+    try:
+        row = await get(ports, caller, thread_id, run_id)
+        if not _has_stopped(row):
+            await _stopping_event(subscription, seconds)
+            row = await get(ports, caller, thread_id, run_id)
+    finally:
+        subscription.close()
+    return row
+
+
+def _has_stopped(row: Row) -> bool:
+    status = decode_run(row.body).status
+    return status == "requires_action" or status in TERMINAL
+
+
+async def _stopping_event(subscription: Subscription, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while (left := end - loop.time()) > 0:
+        events = await subscription.next(left)
+        if any(event.name in STOPPING for event in events):
+            return

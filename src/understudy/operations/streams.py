@@ -18,19 +18,22 @@ async def follow(
     *,
     subscription: Subscription,
     after: EventId,
+    listening_since_after: bool,
     until_over: bool,
     patience_seconds: float,
 ) -> AsyncIterator[Sequence[RunEvent]]:
     """Yield what happens in the run behind ``after``; nothing is told twice.
 
-    Ends after a stopping event, or with ``until_over`` only when the run is over or gone. An
+    With ``listening_since_after`` the subscription is known to have missed nothing, and the rows
+    need not be read first. Ends after a stopping event, or with ``until_over`` only when the run is over or gone. An
     empty batch means that nothing has happened for ``patience_seconds``; the rows are read then,
     so that even a lost message only delays an event.
     """
     ends = TERMINAL if until_over else STOPPING
     scope = Scope(project_id=caller.project_id, thread_id=thread_id)
     opened_after = subscription.opened_after
-    ask_rows = opened_after is None or opened_after > after
+    has_all = opened_after is not None and opened_after <= after
+    ask_rows = not (listening_since_after or has_all)
     try:
         while True:
             if ask_rows:
@@ -39,10 +42,10 @@ async def follow(
                     return
             else:
                 events = [*await subscription.next(patience_seconds)]
-            fresh = [event for event in _unseen(events, after) if event is not None]
+            fresh = _unseen(events, after)
             if fresh:
                 after = fresh[-1].id
-            if fresh or not ask_rows:
+            if fresh or not (events or ask_rows):
                 yield fresh
             if any(event.name in ends for event in fresh):
                 return

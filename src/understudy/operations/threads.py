@@ -94,7 +94,7 @@ async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadCh
             body=encode(thread),
         )
 
-    return await change(ports, "thread", partial(get, ports, caller, thread_id), decide)
+    return await change(ports, caller, partial(get, ports, caller, thread_id), decide)
 
 
 def _changed(old: Thread, changes: ThreadChanges) -> Thread:

@@ -146,6 +146,7 @@ class CommitRun(Struct, frozen=True, kw_only=True):
 class Answer(Struct, frozen=True, kw_only=True):
     """What an Idempotency-Key was answered: the object as it was then.
 
+    ``after`` is the id behind which the events of a streamed answer begin.
     Written together with the request's own changes; AlreadyAnswered if the key is taken.
     """
 
@@ -155,6 +156,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     kind: Kind
     body: bytes
     file_ids: tuple[str, ...] = ()
+    after: str = ""
     created_at: int = 0
 
 

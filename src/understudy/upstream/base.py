@@ -4,7 +4,7 @@ The engine hands an Upstream one ModelRequest and reads ModelEvents in batches: 
 arrived together, so that a slow reader takes bigger bites instead of falling behind.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -85,7 +85,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
 class Upstream(Protocol):
     """One place that answers ModelRequests."""
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[ModelEvent]]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent]]:
         """Call the model and yield its events, in non-empty batches, ending with Finished.
 
         Raises UpstreamBusy for 429 or 503 before the first byte, and UpstreamError for every
@@ -114,7 +114,7 @@ class Models(Protocol):
         """Return the configured context window of the model, if it is known."""
         ...
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[ModelEvent]]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent]]:
         """As Upstream.stream, after the model name has been mapped to an upstream."""
         ...
 

@@ -1,7 +1,7 @@
 """Which upstream answers to a model's name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
@@ -63,7 +63,7 @@ class Catalogue:
         windows = route.entry.context_windows
         return windows.get(route.model, windows.get(model))
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[ModelEvent]]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent]]:
         """As Upstream.stream, after the model name has been mapped to an upstream."""
         route = self._route(request.model)
         if route is None:

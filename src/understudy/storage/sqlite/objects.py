@@ -227,8 +227,8 @@ def remember(connection: sqlite3.Connection, answer: Answer) -> None:
     """Keep what an Idempotency-Key was answered. Raises AlreadyAnswered when it is taken."""
     try:
         connection.execute(
-            "INSERT INTO answers (project_id, key, fingerprint, kind, body, file_ids, created_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO answers (project_id, key, fingerprint, kind, body, file_ids, after, "
+            "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 answer.project_id,
                 answer.key,
@@ -236,6 +236,7 @@ def remember(connection: sqlite3.Connection, answer: Answer) -> None:
                 answer.kind,
                 answer.body,
                 pack(answer.file_ids),
+                answer.after,
                 answer.created_at,
             ),
         )
@@ -246,13 +247,13 @@ def remember(connection: sqlite3.Connection, answer: Answer) -> None:
 def answered(connection: sqlite3.Connection, project_id: str, key: str) -> Answer | None:
     """Return what the key was answered."""
     found = connection.execute(
-        "SELECT fingerprint, kind, body, file_ids, created_at FROM answers "
+        "SELECT fingerprint, kind, body, file_ids, after, created_at FROM answers "
         "WHERE project_id = ? AND key = ?",
         (project_id, key),
     ).fetchone()
     if found is None:
         return None
-    fingerprint, kind, body, file_ids, created_at = found
+    fingerprint, kind, body, file_ids, after, created_at = found
     return Answer(
         project_id=project_id,
         key=key,
@@ -260,5 +261,6 @@ def answered(connection: sqlite3.Connection, project_id: str, key: str) -> Answe
         kind=kind,
         body=body,
         file_ids=unpack(file_ids),
+        after=after,
         created_at=created_at,
     )

@@ -4,15 +4,17 @@ Each module holds the v1 structs of one resource, their keys in the order of the
 and a function that makes them from the v2 object. ``event_name`` does the same for streams.
 """
 
-from understudy.wire.v1.assistants import assistant, assistant_file
+from understudy.wire.v1.assistants import AssistantFile, assistant, assistant_file
 from understudy.wire.v1.deltas import message_delta, step_delta
 from understudy.wire.v1.events import event_name
-from understudy.wire.v1.messages import message, message_file
+from understudy.wire.v1.messages import MessageFile, message, message_file
 from understudy.wire.v1.runs import run
 from understudy.wire.v1.steps import step
 from understudy.wire.v1.threads import thread
 
 __all__ = [
+    "AssistantFile",
+    "MessageFile",
     "assistant",
     "assistant_file",
     "event_name",

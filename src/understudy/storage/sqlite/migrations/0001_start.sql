@@ -134,6 +134,7 @@ CREATE TABLE answers (
     kind TEXT NOT NULL,
     body BLOB NOT NULL,
     file_ids TEXT,
+    after TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (project_id, key)
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,47 @@
+"""Answers an Idempotency-Key again (an extension; the hosted API ignored the header)."""
+
+import msgspec
+
+from understudy.api.ask import Ask, Reply, Stream
+from understudy.api.sse import event_stream
+from understudy.api.views import show
+from understudy.errors import InvalidRequest
+from understudy.operations.reading import decode_run
+from understudy.storage.base import Answer, Row
+from understudy.wire.events import EventId
+
+
+class _Streamed(msgspec.Struct):
+    stream: bool | None = None
+
+
+async def replayed(ask: Ask) -> Reply | Stream | None:
+    """Return the first answer to this key, or None when there is none yet.
+
+    Raises InvalidRequest when the key stood for another request.
+    """
+    caller = ask.caller
+    answer = await ask.ports.storage.answered(caller.project_id, caller.idempotency_key or "")
+    if answer is None:
+        return None
+    if answer.fingerprint != caller.fingerprint:
+        raise InvalidRequest(
+            "This Idempotency-Key was used for another request. Use a new key for a new request.",
+            param="Idempotency-Key",
+            code="idempotency_key_reused",
+        )
+    if answer.kind == "run" and answer.after and _wants_stream(ask.body):
+        return await _stream(ask, answer)
+    row = Row("", answer.body, answer.file_ids)
+    return show(answer.kind, row, caller.era)
+
+
+def _wants_stream(body: bytes) -> bool:
+    return bool(body) and msgspec.json.decode(body, type=_Streamed).stream is True
+
+
+async def _stream(ask: Ask, answer: Answer) -> Stream:
+    run = decode_run(answer.body)
+    subscription = await ask.ports.dispatch.subscribe(run.id)
+    after = EventId.parse(answer.after)
+    return event_stream(ask, run.thread_id, run.id, subscription, after)

@@ -1,0 +1,134 @@
+"""Runs over HTTP, whole or as a stream of events."""
+
+from typing import cast
+
+from understudy.api.ask import Ask, Reply, Stream
+from understudy.api.paging import asked_part
+from understudy.api.sse import event_stream, last_event_id
+from understudy.api.views import show, show_page
+from understudy.errors import InvalidRequest
+from understudy.operations import runs
+from understudy.operations.reading import decode_run
+from understudy.operations.runs import Accepted, BusyThread, RunOptions
+from understudy.wire.events import BEGINNING
+from understudy.wire.params import runs as params
+from understudy.wire.params.pages import parse_include
+from understudy.wire.violations import unsupported
+
+_BUSY_THREAD = ("reject", "enqueue", "interrupt")
+
+
+async def create(ask: Ask) -> Reply | Stream:
+    """Create a run."""
+    thread_id = ask.id("thread_id")
+    parse_include(ask.query)
+    new = params.parse_create(ask.body, ask.era, thread_id)
+    accepted = await runs.create(ask.ports, ask.caller, thread_id, new, _options(ask))
+    return _answer(ask, accepted)
+
+
+async def create_with_thread(ask: Ask) -> Reply | Stream:
+    """Create a thread and a run on it."""
+    new = params.parse_create_thread_and_run(ask.body, ask.era)
+    return _answer(ask, await runs.create_with_thread(ask.ports, ask.caller, new, _options(ask)))
+
+
+async def retrieve(ask: Ask) -> Reply:
+    """Retrieve a run; with ``wait``, when it stops or the seconds are over (an extension)."""
+    thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
+    seconds = _wait_seconds(ask)
+    if seconds:
+        row = await runs.wait(ask.ports, ask.caller, thread_id, run_id, seconds)
+    else:
+        row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
+    poll_after = b"%d" % ask.ports.settings.poll_after_ms
+    return show("run", row, ask.era, ((b"openai-poll-after-ms", poll_after),))
+
+
+async def list_(ask: Ask) -> Reply:
+    """List the runs of a thread."""
+    thread_id = ask.id("thread_id")
+    rows = await runs.list_page(ask.ports, ask.caller, thread_id, asked_part(ask))
+    return show_page("run", rows, ask.era)
+
+
+async def modify(ask: Ask) -> Reply:
+    """Modify the metadata of a run."""
+    thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
+    changes = params.parse_modify(ask.body, ask.era)
+    row = await runs.modify(ask.ports, ask.caller, thread_id, run_id, changes)
+    return show("run", row, ask.era)
+
+
+async def submit_tool_outputs(ask: Ask) -> Reply | Stream:
+    """Submit the outputs that a run waits for."""
+    thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
+    outputs = params.parse_submit(ask.body, ask.era)
+    accepted = await runs.submit_tool_outputs(ask.ports, ask.caller, thread_id, run_id, outputs)
+    return _answer(ask, accepted)
+
+
+async def cancel(ask: Ask) -> Reply:
+    """Cancel a run."""
+    thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
+    return show("run", await runs.cancel(ask.ports, ask.caller, thread_id, run_id), ask.era)
+
+
+async def events(ask: Ask) -> Stream:
+    """Replay the events of a run and follow them until it is over (an extension)."""
+    thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
+    after = last_event_id(ask.headers.get("last-event-id"), BEGINNING)
+    await runs.get(ask.ports, ask.caller, thread_id, run_id)
+    subscription = await ask.ports.dispatch.subscribe(run_id)
+    return event_stream(ask, thread_id, run_id, subscription, after, until_over=True)
+
+
+def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:
+    if accepted.subscription is None:
+        return show("run", accepted.row, ask.era)
+    run = decode_run(accepted.row.body)
+    return event_stream(
+        ask,
+        run.thread_id,
+        run.id,
+        accepted.subscription,
+        accepted.after,
+        listening_since_after=True,
+    )
+
+
+def _options(ask: Ask) -> RunOptions:
+    busy = ask.headers.get("understudy-busy-thread", "reject")
+    if busy not in _BUSY_THREAD:
+        raise unsupported("Understudy-Busy-Thread", busy, _BUSY_THREAD)
+    return RunOptions(
+        on_busy_thread=cast("BusyThread", busy),
+        expires_after_seconds=_whole_seconds(ask, "understudy-expires-after"),
+    )
+
+
+def _whole_seconds(ask: Ask, header: str) -> int | None:
+    text = ask.headers.get(header)
+    if text is None:
+        return None
+    if not text.isdecimal() or len(text) > 12:
+        name = header.title()
+        raise InvalidRequest(
+            f"Invalid '{name}': '{text[:50]}'. Expected a whole number of seconds.",
+            param=name,
+            code="invalid_value",
+        )
+    return int(text)
+
+
+def _wait_seconds(ask: Ask) -> float:
+    text = ask.first("wait")
+    if not text:
+        return 0.0
+    if not text.isdecimal() or len(text) > 6:
+        raise InvalidRequest(
+            f"Invalid 'wait': '{text[:50]}'. Expected a whole number of seconds.",
+            param="wait",
+            code="invalid_value",
+        )
+    return min(float(text), ask.ports.settings.wait_seconds_max)

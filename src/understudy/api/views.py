@@ -1,0 +1,71 @@
+"""Shows stored objects in the era of the request: v2 as they are stored, v1 translated."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from understudy.api.ask import Reply
+from understudy.storage.base import Kind, Row, Rows
+from understudy.wire import v1
+from understudy.wire.era import Era
+from understudy.wire.objects.assistants import Assistant
+from understudy.wire.objects.deletions import Deleted
+from understudy.wire.objects.messages import Message
+from understudy.wire.objects.runs import Run
+from understudy.wire.objects.steps import RunStep
+from understudy.wire.objects.threads import Thread
+
+encode = msgspec.json.Encoder().encode
+_assistant = msgspec.json.Decoder(Assistant).decode
+_thread = msgspec.json.Decoder(Thread).decode
+_message = msgspec.json.Decoder(Message).decode
+_run = msgspec.json.Decoder(Run).decode
+_step = msgspec.json.Decoder(RunStep).decode
+
+_V1: dict[Kind, Callable[[Row], Any]] = {
+    "assistant": lambda row: v1.assistant(_assistant(row.body), row.file_ids),
+    "thread": lambda row: v1.thread(_thread(row.body)),
+    "message": lambda row: v1.message(_message(row.body), row.file_ids),
+    "run": lambda row: v1.run(_run(row.body), row.file_ids),
+    "run_step": lambda row: v1.step(_step(row.body)),
+}
+
+
+def view(kind: Kind, row: Row, era: Era) -> bytes:
+    """Return the object as the era knows it. Files look the same in both."""
+    if era == "v2" or kind == "file":
+        return row.body
+    return encode(_V1[kind](row))
+
+
+def show(kind: Kind, row: Row, era: Era, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    """Answer with one object."""
+    return Reply(body=view(kind, row, era), headers=headers)
+
+
+def show_page(kind: Kind, rows: Rows, era: Era) -> Reply:
+    """Answer with a list, joined from the encoded objects (LIST-01)."""
+    bodies = [view(kind, row, era) for row in rows.rows]
+    return joined(bodies, [row.id for row in rows.rows], has_more=rows.has_more)
+
+
+def joined(bodies: Sequence[bytes], ids: Sequence[str], *, has_more: bool) -> Reply:
+    """Answer with a list of encoded objects."""
+    first, last = (ids[0], ids[-1]) if ids else (None, None)
+    tail = b'],"first_id":%b,"last_id":%b,"has_more":%b}' % (
+        encode(first),
+        encode(last),
+        b"true" if has_more else b"false",
+    )
+    return Reply(body=b'{"object":"list","data":[' + b",".join(bodies) + tail)
+
+
+def show_struct(value: msgspec.Struct) -> Reply:
+    """Answer with an object that is not stored."""
+    return Reply(body=encode(value))
+
+
+def show_deleted(object_id: str, noun: str) -> Reply:
+    """Answer that an object is gone."""
+    return show_struct(Deleted(id=object_id, object=noun))

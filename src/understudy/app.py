@@ -1,0 +1,151 @@
+"""The composition root: settings in, a running server out. The only file that names adapters."""
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from understudy.api.server import Server
+from understudy.clock import SystemClock
+from understudy.dispatch.in_process import InProcessDispatch
+from understudy.engine.sweeper import Sweeper
+from understudy.engine.worker import Worker
+from understudy.errors import Misconfigured
+from understudy.files.opening import files_from
+from understudy.operations.ports import Ports
+from understudy.settings import Settings, UpstreamSettings
+from understudy.storage.sqlite.store import SqliteStorage
+from understudy.upstream.base import Upstream
+from understudy.upstream.catalogue import Catalogue, Entry
+from understudy.upstream.chat_completions import ChatCompletions
+from understudy.upstream.demo import Demo
+from understudy.upstream.scripted import Scripted
+
+
+def open_storage(settings: Settings) -> SqliteStorage:
+    """Open the database, made with its folder if there is none. Raises Misconfigured."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"The data folder {settings.data_dir} cannot be made: {error.strerror}. "
+            "Choose another one with --data-dir."
+        ) from error
+    return SqliteStorage(settings.database_path, settings.sqlite_synchronous)
+
+
+def open_models(settings: Settings) -> Catalogue:
+    """Build all upstreams: those of the file, the one of the environment, and the demo."""
+    entries = [_entry(one) for one in settings.upstreams]
+    if settings.upstream_url:
+        key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
+        upstream = ChatCompletions("environment", settings.upstream_url, key)
+        entries.append(Entry(name="environment", upstream=upstream, serves_any=True))
+    entries.append(Entry(name="demo", upstream=Demo(), models=("demo",)))
+    return Catalogue(entries, settings.aliases)
+
+
+def _entry(settings: UpstreamSettings) -> Entry:
+    upstream = _upstream(settings)
+    return Entry(
+        name=settings.name,
+        upstream=upstream,
+        models=tuple(settings.models),
+        serves_any=not settings.models,
+        context_windows=settings.context_windows,
+    )
+
+
+def _upstream(settings: UpstreamSettings) -> Upstream:
+    if settings.kind == "scripted" and settings.script is not None:
+        return Scripted.from_file(settings.script)
+    return ChatCompletions(
+        settings.name,
+        settings.base_url,
+        settings.secret(),
+        idle_timeout_seconds=settings.idle_timeout_seconds,
+        max_tokens_field=settings.max_tokens_field,
+    )
+
+
+def open_ports(settings: Settings) -> Ports:
+    """Open everything that operations work with. Raises Misconfigured."""
+    return Ports(
+        storage=open_storage(settings),
+        dispatch=InProcessDispatch(),
+        files=files_from(settings.files_location),
+        models=open_models(settings),
+        clock=SystemClock(),
+        settings=settings,
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[tuple[Server, Ports]]:
+    """Open all parts, start the engine, and put everything away at the end."""
+    ports = open_ports(settings)
+    try:
+        async with _engine(ports) if settings.worker else _nothing():
+            yield Server(ports), ports
+    finally:
+        await ports.models.close()
+        await ports.dispatch.close()
+        await ports.storage.close()
+
+
+@asynccontextmanager
+async def _engine(ports: Ports) -> AsyncIterator[None]:
+    """Run one worker and the sweeper, as the only ones on this data folder."""
+    settings = ports.settings
+    worker = Worker(
+        storage=ports.storage,
+        dispatch=ports.dispatch,
+        models=ports.models,
+        files=ports.files,
+        clock=ports.clock,
+        legs_max=settings.legs_max,
+        lease_seconds=settings.lease_seconds,
+    )
+    sweeper = Sweeper(
+        storage=ports.storage,
+        dispatch=ports.dispatch,
+        files=ports.files,
+        clock=ports.clock,
+        sweep_seconds=settings.sweep_seconds,
+        idempotency_keep_seconds=settings.idempotency_keep_seconds,
+    )
+    with _only_worker(settings.data_dir):
+        # Nobody else works on this folder, so whatever is leased was left by a dead process.
+        await ports.storage.drop_all_leases()
+        duties = [
+            asyncio.create_task(worker.take_offers(), name="offers"),
+            asyncio.create_task(worker.keep_leases(), name="leases"),
+            asyncio.create_task(sweeper.sweep_for_ever(), name="sweeper"),
+        ]
+        try:
+            yield
+        finally:
+            for duty in duties:
+                duty.cancel()
+            await asyncio.gather(*duties, return_exceptions=True)
+            await worker.drain(settings.drain_seconds)
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+@contextmanager
+def _only_worker(folder: Path) -> Iterator[None]:
+    """Hold the lock of the data folder; the kernel lets go of it when the process dies."""
+    with (folder / "worker.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Misconfigured(
+                f"Another server is working on {folder}. Stop it, choose another folder with "
+                "--data-dir, or start this one with --no-worker."
+            ) from error
+        yield

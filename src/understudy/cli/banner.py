@@ -1,0 +1,38 @@
+"""What ``understudy serve`` says when it is up."""
+
+from rich.console import Console
+from rich.table import Table
+
+from understudy.operations.ports import Ports
+from understudy.settings import Settings
+
+MODELS_SHOWN = 8
+
+
+async def show_banner(settings: Settings, ports: Ports, port: int, new_key: str | None) -> None:
+    """Print where the server is, what it works with, and what it cannot do."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table.grid(padding=(0, 2))
+    table.add_row("API", f"http://{_host(settings.host)}:{port}/v1")
+    if new_key is not None:
+        table.add_row("Key", f"{new_key}  (shown only now)")
+    table.add_row("Data", str(settings.data_dir.resolve()))
+    table.add_row("Models", await _models(ports))
+    table.add_row("Tools", "function: yes · file_search: not yet · code_interpreter: not yet")
+    if not settings.worker:
+        table.add_row("Worker", "none in this process: runs wait for one")
+    console.print("[bold]Understudy[/bold] is ready.")
+    console.print(table)
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _models(ports: Ports) -> str:
+    names = [model.id for model in await ports.models.models()]
+    more = len(names) - MODELS_SHOWN
+    shown = ", ".join(names[:MODELS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    if names == ["demo"]:
+        return "demo (attach a real one: UNDERSTUDY_UPSTREAM_URL=http://…/v1)"
+    return shown

@@ -1,0 +1,51 @@
+"""Serves HTTP until the process is told to stop."""
+
+import ipaddress
+import socket
+
+import uvicorn
+
+from understudy.app import running
+from understudy.cli.banner import show_banner
+from understudy.errors import Misconfigured
+from understudy.operations import keys
+from understudy.operations.ports import Ports
+from understudy.settings import Settings
+
+
+async def serve_until_stopped(settings: Settings, listening: socket.socket) -> None:
+    """Open the server, tell the user where it is, and run it until SIGINT or SIGTERM."""
+    async with running(settings) as (server, ports):
+        new_key = await _first_key(ports, settings.host)
+        config = uvicorn.Config(
+            server,
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+            backlog=2048,
+        )
+        await show_banner(settings, ports, listening.getsockname()[1], new_key)
+        await uvicorn.Server(config).serve([listening])
+
+
+async def _first_key(ports: Ports, host: str) -> str | None:
+    """Make a key when there is none: it is shown once. Only loopback gets one unasked."""
+    known = await ports.storage.list_keys()
+    if any(key.revoked_at is None for key in known):
+        return None
+    if not _is_loopback(host):
+        raise Misconfigured(
+            f"There is no API key, and {host} can be reached from other machines. "
+            "Make one first: understudy keys create --name first"
+        )
+    return await keys.create(ports.storage, "first", ports.now)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,1 @@
+"""Official clients, unmodified and as processes of their own, against a live server."""

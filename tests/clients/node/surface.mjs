@@ -1,0 +1,24 @@
+// Print the methods that this package has, by the name of their resource.
+
+import { OpenAI } from './common.mjs';
+
+const client = new OpenAI({ apiKey: 'any' });
+const { assistants, threads } = client.beta;
+const resources = {
+  assistants,
+  'assistants.files': assistants.files,
+  threads,
+  messages: threads.messages,
+  'messages.files': threads.messages.files,
+  runs: threads.runs,
+  steps: threads.runs.steps,
+  files: client.files,
+};
+
+function methodsOf(resource) {
+  const kind = Object.getPrototypeOf(resource);
+  return Object.getOwnPropertyNames(kind).filter((name) => name !== 'constructor');
+}
+
+const present = Object.entries(resources).filter(([, resource]) => resource);
+console.log(JSON.stringify(Object.fromEntries(present.map(([n, r]) => [n, methodsOf(r)]))));

@@ -1,0 +1,71 @@
+"""What goes wrong in a store, told in one clear sentence."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from obstore.store import S3Store
+
+from understudy.files.object_store import ObjectStoreFiles
+from understudy.files.opening import files_from
+
+from .places import Bucket
+
+pytestmark = pytest.mark.timeout(60)
+
+
+async def some_bytes() -> AsyncIterator[bytes]:
+    yield b"abc"
+
+
+async def test_check_names_the_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """/readyz can say which folder is broken."""
+    folder = tmp_path / "files"
+    files = files_from(str(folder))
+    folder.rmdir()
+    folder.write_text("a file where the folder was")
+    with pytest.raises(OSError, match=f"^Files in {folder}: .+") as caught:
+        await files.check()
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+async def test_a_missing_bucket_is_an_os_error_not_a_missing_key(bucket: Bucket) -> None:
+    """A write into a bucket that does not exist does not look like an unknown file."""
+    files = files_from("s3://no-such-bucket", bucket.options)
+    with pytest.raises(OSError, match=r"^Files in s3://no-such-bucket: "):
+        await files.write("file-a", some_bytes())
+    with pytest.raises(OSError, match=r"^Files in s3://no-such-bucket: "):
+        await files.check()
+
+
+async def test_a_server_that_is_down_is_an_os_error() -> None:
+    """A refused connection reaches the caller as the port's own error."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    store = S3Store(
+        "bucket",
+        endpoint=f"http://127.0.0.1:{port}",
+        access_key_id="test",
+        secret_access_key="test",  # noqa: S106
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 0},
+    )
+    files = ObjectStoreFiles(store, "s3://bucket")
+    with pytest.raises(OSError, match=r"^Files in s3://bucket: "):
+        await files.check()
+    with pytest.raises(OSError, match=r"^Files in s3://bucket: "):
+        await files.write("file-a", some_bytes())
+
+
+async def test_an_upload_that_was_killed_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    """What a killed process left staged in the folder is not a file, and the key can be written."""
+    (tmp_path / "file-a#1").write_bytes(b"half")
+    files = files_from(str(tmp_path))
+    with pytest.raises(KeyError):
+        await anext(files.read("file-a"))
+    assert await files.write("file-a", some_bytes()) == 3
+    assert [piece async for piece in files.read("file-a")] == [b"abc"]

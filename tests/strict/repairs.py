@@ -1,0 +1,107 @@
+"""What the suites send that the hosted API would have refused too, and how each is put right.
+
+A repair changes a request only, never an answer, and only what a rule of the contract refuses.
+Whatever is not named here reaches the server as the suite wrote it, nonsense included.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .placeholders import Call, Ids, with_body, with_parameters
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One named change to a request, the rule that makes it necessary, and the reason in words."""
+
+    name: str
+    rule: str
+    why: str
+    apply: Callable[[Call, Ids], Call]
+
+
+def repaired(call: Call, ids: Ids) -> tuple[Call, list[str]]:
+    """Return the call that the contract accepts, and the names of the repairs that it took."""
+    used: list[str] = []
+    for repair in REPAIRS:
+        before, call = call, repair.apply(call, ids)
+        used += [repair.name] if call != before else []
+    return call, used
+
+
+def _limit_within_range(call: Call, _: Ids) -> Call:
+    def limit(name: str, value: str) -> str:
+        return "1" if (name, value) == ("limit", "0") else value
+
+    return replace(call, query=with_parameters(call.query, limit))
+
+
+def _name_the_pending_call(call: Call, ids: Ids) -> Call:
+    def name_calls(body: Any) -> Any:
+        if body.get("tool_outputs") == [{}]:
+            return {**body, "tool_outputs": [{"tool_call_id": ids["tool_call_id"]}]}
+        return body
+
+    return with_body(call, name_calls)
+
+
+def _one_source_of_stores(call: Call, _: Ids) -> Call:
+    def drop_inline(search: dict[str, Any]) -> dict[str, Any]:
+        if "vector_store_ids" in search:
+            return {name: value for name, value in search.items() if name != "vector_stores"}
+        return search
+
+    return with_body(call, lambda body: _on_file_search(body, drop_inline))
+
+
+def _no_stores_yet(call: Call, ids: Ids) -> Call:
+    if "vector_store_id" in ids:
+        return call
+    return with_body(call, lambda body: _on_file_search(body, lambda _: None))
+
+
+def _on_file_search(value: Any, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Any:
+    """Return the body with every tool_resources.file_search changed, or left out for None."""
+    if not isinstance(value, dict):
+        return value
+    return dict(_changed_fields(value, change))
+
+
+def _changed_fields(
+    body: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any] | None]
+) -> Iterator[tuple[str, Any]]:
+    for name, inner in body.items():
+        if name != "file_search":
+            yield name, _on_file_search(inner, change)
+        elif (changed := change(inner)) is not None:
+            yield name, changed
+
+
+REPAIRS = (
+    Repair(
+        "limit-within-range",
+        "LIST-02",
+        "limit=0 is below the minimum of 1; 1 is asked for.",
+        _limit_within_range,
+    ),
+    Repair(
+        "name-the-pending-call",
+        "RUN-41, ERR-55",
+        "tool_outputs [{}] answers no call; the pending call's id is added, the output stays out.",
+        _name_the_pending_call,
+    ),
+    Repair(
+        "one-source-of-stores",
+        "ASST-07",
+        "vector_store_ids and vector_stores together are an error; the ids are kept.",
+        _one_source_of_stores,
+    ),
+    Repair(
+        "no-stores-yet",
+        "ERR-41, ERR-43",
+        "A server without vector stores has no store to name: file_search resources are left out. "
+        "Falls silent, and must then be removed, once POST /v1/vector_stores answers.",
+        _no_stores_yet,
+    ),
+)

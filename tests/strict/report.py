@@ -1,0 +1,41 @@
+"""What a junit report of one suite says about each case."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+from xml.etree import ElementTree
+
+Verdict: TypeAlias = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One case: its node id as pytest collects it, how it ended, and why."""
+
+    case: str
+    verdict: Verdict
+    detail: str = ""
+
+
+def results(report: Path) -> list[Result]:
+    """Return the result of every case in the report."""
+    # The report was written by the pytest that this test started, so the parser may trust it.
+    cases = ElementTree.parse(report).iter("testcase")
+    return [_result(case) for case in cases]
+
+
+def _result(case: ElementTree.Element) -> Result:
+    owner = case.get("classname", "").rpartition(".")[2]
+    node_id = f"{case.get('file')}::{owner}::{case.get('name')}"
+    for verdict, detail in _verdicts(case):
+        return Result(node_id, verdict, detail)
+    return Result(node_id, "passed")
+
+
+def _verdicts(case: ElementTree.Element) -> Iterator[tuple[Verdict, str]]:
+    for child in case:
+        if child.tag in ("failure", "error"):
+            yield "failed", f"{child.get('message')}\n{child.text}"
+        elif child.tag == "skipped":
+            yield "skipped", child.get("message") or ""

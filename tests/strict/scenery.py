@@ -1,0 +1,160 @@
+"""Real objects for the literals of the suites, made through the server's own API on demand."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import aiohttp
+
+from .placeholders import Ids, Scene
+
+MODEL = "demo"
+HEADERS = {"OpenAI-Beta": "assistants=v2"}
+FUNCTION = {
+    "type": "function",
+    "function": {
+        "name": "look_up",
+        "description": "Look a word up.",
+        "parameters": {"type": "object", "properties": {"word": {"type": "string"}}},
+    },
+}
+CALL_THE_FUNCTION = '/call look_up {"word": "spine"}'
+"""What the demo model answers with a call of the function (see the architecture page)."""
+
+
+class SceneryFailed(Exception):
+    """The server refused what the test needs before its case can be sent."""
+
+
+class Scenery:
+    """Makes the objects of a scene and returns their ids by the name that the suites use."""
+
+    def __init__(self, session: aiohttp.ClientSession, key: str) -> None:
+        self._session = session
+        self._headers = {"Authorization": f"Bearer {key}", **HEADERS}
+        self._library: Ids | None = None
+        self._library_lock = asyncio.Lock()
+
+    async def ids(self, scene: Scene) -> Ids:
+        """Return the ids for a scene; those of the library are shared, all others are new."""
+        library = await self._shared_library()
+        match scene:
+            case "library":
+                return library
+            case "fresh_assistant":
+                return {**library, "assistant_id": await self._assistant()}
+            case "fresh_thread":
+                return {**library, **await self._thread()}
+            case "fresh_file":
+                return {**library, "file_id": await self._file("assistants")}
+            case "downloadable_file":
+                return {**library, "file_id": await self._file("batch")}
+            case "pending_run":
+                return {**library, **await self._pending_run(library["assistant_id"])}
+
+    async def _shared_library(self) -> Ids:
+        async with self._library_lock:
+            if self._library is None:
+                self._library = await self._new_library()
+        return self._library
+
+    async def _new_library(self) -> Ids:
+        """Make one thread with plain and function runs, and neighbours for every list cursor."""
+        assistants = [await self._assistant() for _ in range(3)]
+        files = [await self._file("assistants") for _ in range(3)]
+        pending = await self._pending_run(assistants[0])
+        await self._submit(pending)
+        thread = f"/threads/{pending['thread_id']}"
+        for _ in range(2):
+            await self._run(pending["thread_id"], assistants[0], "Hello.", "completed")
+        steps = await self._listed(f"{thread}/runs/{pending['run_id']}/steps")
+        messages = await self._listed(f"{thread}/messages")
+        return {
+            **pending,
+            **await self._store(),
+            "assistant_id": assistants[0],
+            "file_id": files[0],
+            "message_id": messages[-1],
+            "step_id": steps[0],
+            **_ends("assistants", assistants),
+            **_ends("files", files),
+            **_ends("runs", await self._listed(f"{thread}/runs")),
+            **_ends("steps", steps),
+            **_ends("messages", messages),
+        }
+
+    async def _assistant(self) -> str:
+        body = {"model": MODEL, "instructions": "Be brief.", "tools": [FUNCTION]}
+        return str((await self._ask("POST", "/assistants", body))["id"])
+
+    async def _thread(self) -> Ids:
+        thread = (await self._ask("POST", "/threads", {}))["id"]
+        return {
+            "thread_id": thread,
+            "message_id": await self._message(thread, "Hello."),
+        }
+
+    async def _message(self, thread: str, text: str) -> str:
+        body = {"role": "user", "content": text}
+        return str((await self._ask("POST", f"/threads/{thread}/messages", body))["id"])
+
+    async def _file(self, purpose: str) -> str:
+        form = aiohttp.FormData()
+        form.add_field("purpose", purpose)
+        form.add_field("file", b'{"custom_id": "1"}\n', filename="lines.jsonl")
+        return str((await self._ask("POST", "/files", form))["id"])
+
+    async def _pending_run(self, assistant: str) -> Ids:
+        """Make a run that waits for the output of one function call."""
+        thread = (await self._ask("POST", "/threads", {}))["id"]
+        run = await self._run(thread, assistant, CALL_THE_FUNCTION, "requires_action")
+        [call] = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+        return {"thread_id": thread, "run_id": run["id"], "tool_call_id": call["id"]}
+
+    async def _run(self, thread: str, assistant: str, text: str, end: str) -> dict[str, Any]:
+        """Say something on the thread, run until the stream ends, and return the run."""
+        await self._message(thread, text)
+        body = {"assistant_id": assistant, "stream": True}
+        await self._ask("POST", f"/threads/{thread}/runs", body)
+        run = (await self._ask("GET", f"/threads/{thread}/runs?limit=1"))["data"][0]
+        if run["status"] != end:
+            raise SceneryFailed(f"The run for {text!r} should end {end}: {json.dumps(run)}")
+        return dict(run)
+
+    async def _submit(self, pending: Ids) -> None:
+        outputs = [{"tool_call_id": pending["tool_call_id"], "output": "the backbone"}]
+        path = f"/threads/{pending['thread_id']}/runs/{pending['run_id']}/submit_tool_outputs"
+        await self._ask("POST", path, {"tool_outputs": outputs, "stream": True})
+
+    async def _store(self) -> Ids:
+        """Return the id of a vector store, or nothing from a server that has none yet."""
+        async with self._request("POST", "/vector_stores", {}) as answer:
+            if answer.status == 404:
+                return {}
+            if answer.status != 200:
+                raise SceneryFailed(f"POST /vector_stores: {answer.status} {await answer.text()}")
+            return {"vector_store_id": (await answer.json())["id"]}
+
+    async def _listed(self, path: str) -> list[str]:
+        page = await self._ask("GET", f"{path}?order=asc")
+        return [item["id"] for item in page["data"]]
+
+    async def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Return the JSON answer, or nothing for a stream, which is read to its end."""
+        async with self._request(method, path, body) as answer:
+            content = await answer.text()
+            if answer.status != 200:
+                raise SceneryFailed(f"{method} {path}: {answer.status} {content}")
+            return dict(json.loads(content)) if answer.content_type == "application/json" else {}
+
+    def _request(
+        self, method: str, path: str, body: object
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        sent: Mapping[str, Any] = {"data" if isinstance(body, aiohttp.FormData) else "json": body}
+        return self._session.request(method, f"/v1{path}", headers=self._headers, **sent)
+
+
+def _ends(listed: str, ids: list[str]) -> Ids:
+    return {f"first of {listed}": ids[0], f"last of {listed}": ids[-1]}
