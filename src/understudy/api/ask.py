@@ -1,6 +1,6 @@
 """A request as handlers see it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -100,6 +100,6 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Stream(Struct, frozen=True, kw_only=True):
     """An answer that is sent piece by piece."""
 
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes]
     content_type: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()

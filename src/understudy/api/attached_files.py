@@ -9,11 +9,9 @@ from understudy.storage.base import Slice
 from understudy.wire.v1 import AssistantFile, MessageFile
 
 
-def file_page(
-    files: Sequence[AssistantFile] | Sequence[MessageFile], part: Slice, noun: str
-) -> Reply:
+def file_page(files: Sequence[AssistantFile | MessageFile], part: Slice, noun: str) -> Reply:
     """Answer with a part of the files, which are in the order in which they were attached."""
-    ordered = list(files) if part.order == "asc" else list(reversed(files))
+    ordered = [*files] if part.order == "asc" else [*reversed(files)]
     ids = [file.id for file in ordered]
     start = _place(ids, part.after, noun) + 1 if part.after else 0
     end = _place(ids, part.before, noun) if part.before else len(ids)

@@ -9,6 +9,8 @@ from understudy.errors import Unauthenticated
 from understudy.operations.keys import hash_of
 from understudy.storage.base import ApiKey, Keys
 
+SHOWN_AT_START = 8
+SHOWN_AT_END = 4
 NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header "
     "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank "
@@ -51,6 +53,7 @@ def _password(credentials: str) -> str | None:
 
 def masked(secret: str) -> str:
     """Return the key with its middle starred out (AUTH-01); a short one wholly."""
-    if len(secret) <= 12:
+    hidden = len(secret) - SHOWN_AT_START - SHOWN_AT_END
+    if hidden <= 0:
         return "*" * len(secret)
-    return f"{secret[:8]}{'*' * (len(secret) - 12)}{secret[-4:]}"
+    return f"{secret[:SHOWN_AT_START]}{'*' * hidden}{secret[-SHOWN_AT_END:]}"

@@ -3,7 +3,7 @@
 import msgspec
 
 from understudy.api.ask import Reply
-from understudy.errors import Refusal
+from understudy.errors import Refusal, Unauthenticated
 
 _encode = msgspec.json.Encoder().encode
 
@@ -19,7 +19,7 @@ def refused(refusal: Refusal) -> Reply:
     """Answer a request that is refused."""
     body = envelope(refusal.message, refusal.type, refusal.param, refusal.code)
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    if refusal.status_hint == 401:
+    if isinstance(refusal, Unauthenticated):
         headers = ((b"www-authenticate", b'Bearer realm="OpenAI API"'),)
     return Reply(body=_encode(body), status=refusal.status_hint, headers=headers)
 

@@ -1,6 +1,6 @@
 """Files over HTTP: uploads and downloads are streamed, whatever their size."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from urllib.parse import quote
 
 from understudy.api.ask import Ask, Reply, Stream
@@ -74,7 +74,7 @@ async def content(ask: Ask) -> Stream:
     )
 
 
-async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     yield first
     async for chunk in rest:
         yield chunk

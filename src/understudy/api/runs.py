@@ -15,6 +15,7 @@ from understudy.wire.params import runs as params
 from understudy.wire.params.pages import parse_include
 from understudy.wire.violations import unsupported
 
+_DIGITS_MAX = 12
 _BUSY_THREAD = ("reject", "enqueue", "interrupt")
 
 
@@ -109,26 +110,20 @@ def _options(ask: Ask) -> RunOptions:
 
 def _whole_seconds(ask: Ask, header: str) -> int | None:
     text = ask.headers.get(header)
-    if text is None:
-        return None
-    if not text.isdecimal() or len(text) > 12:
-        name = header.title()
+    return None if text is None else _seconds(header.title(), text)
+
+
+def _wait_seconds(ask: Ask) -> float:
+    text = ask.first("wait")
+    return min(_seconds("wait", text), ask.ports.settings.wait_seconds_max) if text else 0.0
+
+
+def _seconds(name: str, text: str) -> int:
+    """Return a whole number of seconds; more digits than these are no number of seconds."""
+    if not text.isdecimal() or len(text) > _DIGITS_MAX:
         raise InvalidRequest(
             f"Invalid '{name}': '{text[:50]}'. Expected a whole number of seconds.",
             param=name,
             code="invalid_value",
         )
     return int(text)
-
-
-def _wait_seconds(ask: Ask) -> float:
-    text = ask.first("wait")
-    if not text:
-        return 0.0
-    if not text.isdecimal() or len(text) > 6:
-        raise InvalidRequest(
-            f"Invalid 'wait': '{text[:50]}'. Expected a whole number of seconds.",
-            param="wait",
-            code="invalid_value",
-        )
-    return min(float(text), ask.ports.settings.wait_seconds_max)

@@ -1,7 +1,7 @@
 """Server-sent events: frames, keep-alive, and the end of a stream (STR-01 to STR-16)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -104,12 +104,12 @@ def last_event_id(text: str | None, default: EventId) -> EventId:
 
 
 async def _frames(
-    ask: Ask, events: AsyncIterator[list[RunEvent]], run_id: str
-) -> AsyncIterator[bytes]:
+    ask: Ask, events: AsyncGenerator[Sequence[RunEvent]], run_id: str
+) -> AsyncGenerator[bytes]:
     """Yield what is ready as one piece; an error of the stream itself is its last event."""
     era = ask.era
     try:
-        async with aclosing(events):  # type: ignore[type-var]
+        async with aclosing(events):
             async for batch in events:
                 if batch:
                     yield b"".join([frame(event, era) for event in batch])
@@ -143,12 +143,12 @@ async def _has_gone(ask: Ask) -> bool:
 
 
 async def _cancelling(
-    ask: Ask, frames: AsyncIterator[bytes], thread_id: str, run_id: str
-) -> AsyncIterator[bytes]:
+    ask: Ask, frames: AsyncGenerator[bytes], thread_id: str, run_id: str
+) -> AsyncGenerator[bytes]:
     """Cancel the run as soon as the client hangs up (Understudy-On-Disconnect: cancel)."""
     watch = asyncio.create_task(_cancel_when_gone(ask, thread_id, run_id))
     try:
-        async with aclosing(frames):  # type: ignore[type-var]
+        async with aclosing(frames):
             async for piece in frames:
                 yield piece
     finally:

@@ -35,10 +35,10 @@ def create(
 @app.command("list")
 def list_(data_dir: DataDir = None, config: Config = None) -> None:
     """List all keys, without showing them."""
-    import datetime
+    import datetime as dt
 
     for key in _with_keys(data_dir, config, lambda store: store.list_keys()):
-        made = datetime.datetime.fromtimestamp(key.created_at, datetime.UTC).date()
+        made = dt.datetime.fromtimestamp(key.created_at, dt.UTC).date()
         state = "revoked" if key.revoked_at else "active"
         typer.echo(f"{key.hint}  {key.project_id}  {made}  {state:8}  {key.name}")
 

@@ -18,5 +18,5 @@ def listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port}: {error.strerror or error}. "
             "Choose another address with --host and --port (--port 0 takes a free one)."
         ) from error
-    listening.setblocking(False)
+    listening.settimeout(0)
     return listening

@@ -69,6 +69,9 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     expires_after_seconds: int | None = None
 
 
+AS_HOSTED = RunOptions()
+
+
 class Accepted(Struct, frozen=True, kw_only=True):
     """A run that has been set going, and with ``stream`` the subscription to its events.
 
@@ -85,7 +88,7 @@ async def create(
     caller: Caller,
     thread_id: str,
     new: NewRun,
-    options: RunOptions = RunOptions(),
+    options: RunOptions = AS_HOSTED,
 ) -> Accepted:
     """Create a run on a thread (RUN-20); everything is checked before anything is written."""
     await find(ports, caller, "thread", thread_id)
@@ -105,7 +108,7 @@ async def create(
 
 
 async def create_with_thread(
-    ports: Ports, caller: Caller, new: NewThreadAndRun, options: RunOptions = RunOptions()
+    ports: Ports, caller: Caller, new: NewThreadAndRun, options: RunOptions = AS_HOSTED
 ) -> Accepted:
     """Create a thread and a run on it, both or neither (RUN-21)."""
     assistant, file_ids = await _assistant(ports, caller, new.run.assistant_id)

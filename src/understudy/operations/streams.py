@@ -1,6 +1,6 @@
 """Follows the events of a run: what the rows tell, then what comes, each event once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from understudy.dispatch.base import Subscription
 from understudy.operations.ports import Caller, Ports
@@ -21,13 +21,13 @@ async def follow(
     listening_since_after: bool,
     until_over: bool,
     patience_seconds: float,
-) -> AsyncIterator[Sequence[RunEvent]]:
+) -> AsyncGenerator[Sequence[RunEvent]]:
     """Yield what happens in the run behind ``after``; nothing is told twice.
 
     With ``listening_since_after`` the subscription is known to have missed nothing, and the rows
-    need not be read first. Ends after a stopping event, or with ``until_over`` only when the run is over or gone. An
-    empty batch means that nothing has happened for ``patience_seconds``; the rows are read then,
-    so that even a lost message only delays an event.
+    need not be read first. Ends after a stopping event, or with ``until_over`` only when the run
+    is over or gone. An empty batch means that nothing has happened for ``patience_seconds``; the
+    rows are read then, so that even a lost message only delays an event.
     """
     ends = TERMINAL if until_over else STOPPING
     scope = Scope(project_id=caller.project_id, thread_id=thread_id)
@@ -49,7 +49,7 @@ async def follow(
                 yield fresh
             if any(event.name in ends for event in fresh):
                 return
-            if ask_rows and await _is_over(ports, scope, run_id):
+            if ask_rows and await _is_over(ports, run_id):
                 return
             ask_rows = not ask_rows and not events
     finally:
@@ -82,6 +82,6 @@ async def _told_by_rows(
     return list(retell(story, after))
 
 
-async def _is_over(ports: Ports, scope: Scope, run_id: str) -> bool:
+async def _is_over(ports: Ports, run_id: str) -> bool:
     record = await ports.storage.run_record(run_id)
     return record is None or record.state.run.status in TERMINAL_STATUSES

@@ -14,30 +14,30 @@ class Happening(Struct, frozen=True, kw_only=True):
     """Anything that can happen to a run."""
 
 
-class Claimed(Happening):
+class Claimed(Happening, frozen=True, kw_only=True):
     """A worker took the run for a new attempt and holds it until ``lease_until`` (Unix seconds)."""
 
     lease_until: float
 
 
-class MessageStarted(Happening):
+class MessageStarted(Happening, frozen=True, kw_only=True):
     """The model wrote the first piece of a message (STEP-04)."""
 
     message_id: str
     step_id: str
 
 
-class MessageAbandoned(Happening):
+class MessageAbandoned(Happening, frozen=True, kw_only=True):
     """A message that an earlier attempt had begun will not be written after all."""
 
 
-class ToolCallsStarted(Happening):
+class ToolCallsStarted(Happening, frozen=True, kw_only=True):
     """The model wrote the first piece of a tool call (STEP-05)."""
 
     step_id: str
 
 
-class FunctionsCalled(Happening):
+class FunctionsCalled(Happening, frozen=True, kw_only=True):
     """The model's turn ended with calls of the client's functions (RUN-12).
 
     ``content`` is what it said before, when it began a message in the same turn.
@@ -48,14 +48,14 @@ class FunctionsCalled(Happening):
     usage: Usage
 
 
-class Answered(Happening):
+class Answered(Happening, frozen=True, kw_only=True):
     """The model's turn ended with a message and nothing more to do (RUN-15)."""
 
     content: tuple[Content, ...]
     usage: Usage
 
 
-class BudgetSpent(Happening):
+class BudgetSpent(Happening, frozen=True, kw_only=True):
     """A token budget ran out, or the model's content filter stopped it (RUN-16)."""
 
     reason: RunIncompleteReason
@@ -63,29 +63,29 @@ class BudgetSpent(Happening):
     usage: Usage | None
 
 
-class ToolOutputsSubmitted(Happening):
+class ToolOutputsSubmitted(Happening, frozen=True, kw_only=True):
     """The client sent the output of every pending call, by call id (RUN-13)."""
 
     outputs: Mapping[str, str]
 
 
-class CancelRequested(Happening):
+class CancelRequested(Happening, frozen=True, kw_only=True):
     """The client asked for an end (RUN-17)."""
 
 
-class Cancelled(Happening):
+class Cancelled(Happening, frozen=True, kw_only=True):
     """The work has stopped (RUN-18). ``content`` is what the open message holds (MSG-14)."""
 
     content: tuple[Content, ...] = ()
 
 
-class Expired(Happening):
+class Expired(Happening, frozen=True, kw_only=True):
     """The time for the run is over (RUN-19)."""
 
     content: tuple[Content, ...] = ()
 
 
-class Failed(Happening):
+class Failed(Happening, frozen=True, kw_only=True):
     """The model, a tool or the server made an error (RUN-1A)."""
 
     error: LastError

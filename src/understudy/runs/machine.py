@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from understudy.errors import NotAllowed
 from understudy.runs import happenings as h
 from understudy.runs.state import RunChange, RunState
-from understudy.runs.status import TABLE, TERMINAL
+from understudy.runs.status import TABLE
 from understudy.wire.events import EventName, RunEvent
 from understudy.wire.objects.messages import (
     Content,
@@ -37,6 +37,7 @@ from understudy.wire.objects.steps import (
     MessageCreationDetails,
     RunStep,
     StepStatus,
+    StepType,
     ToolCallsDetails,
 )
 from understudy.wire.objects.usage import Usage
@@ -118,7 +119,7 @@ class _Draft:
         self.emit("thread.run.step.in_progress", step)
 
     def end_step(self, step: RunStep, status: StepStatus, **fields: Any) -> None:
-        """End a step: events still show the run's expires_at, the stored object does not (STEP-02)."""
+        """End a step. Its event still shows expires_at, the stored object does not (STEP-02)."""
         if step.type == "tool_calls" and self.pending_usage:
             fields = {"usage": self.pending_usage} | fields
             self.pending_usage = None
@@ -150,7 +151,9 @@ class _Draft:
         self.emit("thread.message.incomplete", ended)
 
     def new_step(self, step_id: str, details: MessageCreationDetails | ToolCallsDetails) -> RunStep:
-        kind = "tool_calls" if isinstance(details, ToolCallsDetails) else "message_creation"
+        kind: StepType = (
+            "tool_calls" if isinstance(details, ToolCallsDetails) else "message_creation"
+        )
         return RunStep(
             id=step_id,
             created_at=self.now,
@@ -276,9 +279,11 @@ def _budget_spent(draft: _Draft, happening: h.BudgetSpent) -> None:
 
 
 def _cancel_requested(draft: _Draft, happening: h.CancelRequested) -> None:
-    """No event here: whoever ends the run tells both (see ``_cancelled``), so that positions
-    never collide with those of a worker that is streaming."""
-    del happening
+    """Tell nothing yet: whoever ends the run tells both, see ``_cancelled``.
+
+    So positions never collide with those of a worker that is streaming.
+    """
+    del draft, happening
 
 
 def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:

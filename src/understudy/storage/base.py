@@ -164,8 +164,11 @@ Change = Insert | Replace | Delete | StartRun | CommitRun | Answer
 
 
 class Written(Struct, frozen=True):
-    """What came of a write: whether the run change found what it expected, which waiting run has
-    its turn now, and whether a started run had to queue behind ``active_run_id``."""
+    """What came of a write.
+
+    Whether the run change found what it expected, which waiting run has its turn now, and whether
+    a started run had to queue behind ``active_run_id``.
+    """
 
     applied: bool = True
     promoted_run_id: str | None = None

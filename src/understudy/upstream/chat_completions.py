@@ -65,7 +65,7 @@ class ChatCompletions:
     The first chunk may take longer than the others, since a cold model has to be loaded.
     """
 
-    def __init__(  # noqa: PLR0913 -- the settings of one endpoint
+    def __init__(
         self,
         name: str,
         base_url: str,

@@ -62,7 +62,7 @@ class FunctionDelta(Struct, kw_only=True, omit_defaults=True):
 
     name: str | UnsetType = UNSET
     arguments: str | UnsetType = UNSET
-    output: str | None | UnsetType = UNSET
+    output: str | UnsetType | None = UNSET
 
 
 class FunctionToolCallDelta(Struct, tag_field="type", tag="function", kw_only=True):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 
 from understudy.errors import AlreadyAnswered
-
 from understudy.storage.base import (
     Answer,
     Conflict,
@@ -66,7 +65,8 @@ def page(connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice) 
     bounds, bound_values = _bounds(connection, kind, scope, part)
     direction = "DESC" if descending else "ASC"
     found = connection.execute(
-        f"SELECT id, body, file_ids FROM {TABLES[kind]} WHERE deleted_at IS NULL AND {where}{bounds} "
+        f"SELECT id, body, file_ids FROM {TABLES[kind]} "
+        f"WHERE deleted_at IS NULL AND {where}{bounds} "
         f"ORDER BY created_at {direction}, sequence {direction} LIMIT ?",
         (*values, *bound_values, part.limit + 1),
     ).fetchall()
@@ -93,7 +93,8 @@ def _where(scope: Scope) -> tuple[str, list[str | int]]:
 def _bounds(
     connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice
 ) -> tuple[str, list[int]]:
-    sql, values = "", []
+    sql = ""
+    values: list[int] = []
     later, earlier = ("<", ">") if part.order == "desc" else (">", "<")
     for cursor, comparison in ((part.after, later), (part.before, earlier)):
         if cursor is not None:

@@ -95,11 +95,14 @@ def commit(connection: sqlite3.Connection, order: CommitRun) -> Written:
 def _update(change: RunChange) -> tuple[str, tuple[object, ...]]:
     keeps_lease = change.lease_until == 0.0
     lease = "" if keeps_lease else "lease_until = ?, "
-    return (
+    sql = (
         "UPDATE runs SET status = ?, turn = CASE WHEN ? THEN 'over' ELSE turn END, attempt = ?, "
         f"position = ?, {lease}pending_usage = ?, body = ?, journal = journal || ? "
         "WHERE id = ? AND status = ? AND attempt = ? AND deleted_at IS NULL "
-        "RETURNING changed_metadata",
+        "RETURNING changed_metadata"
+    )
+    return (
+        sql,
         (
             change.run.status,
             change.ends_run,

@@ -100,7 +100,7 @@ class GroupWriter:
             for one in group:
                 self._run_one(one)
             self._connection.execute("COMMIT")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is handed to the callers
             self._roll_back()
             for one in group:
                 one.error = _translated(error)
