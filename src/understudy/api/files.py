@@ -6,7 +6,7 @@ from urllib.parse import quote
 from understudy.api.ask import Ask, Reply, Stream
 from understudy.api.multipart import read_form
 from understudy.api.views import show, show_deleted, show_page
-from understudy.errors import InvalidRequest
+from understudy.errors import InvalidRequest, Unavailable
 from understudy.ids import new_file_id
 from understudy.operations import files
 from understudy.operations.refusals import no_such
@@ -18,13 +18,16 @@ from understudy.wire.params.pages import parse_files_page
 async def create(ask: Ask) -> Reply:
     """Upload a file; nothing of it is visible until all of the form is there and right."""
     file_id = new_file_id()
-    form = await read_form(
-        ask.headers.get("content-type", ""),
-        ask.stream(),
-        lambda _, chunks: ask.ports.files.write(file_id, chunks),
-        bytes_max=ask.ports.settings.file_bytes_max,
-        check=_check,
-    )
+    try:
+        form = await read_form(
+            ask.headers.get("content-type", ""),
+            ask.stream(),
+            lambda _, chunks: ask.ports.files.write(file_id, chunks),
+            bytes_max=ask.ports.settings.file_bytes_max,
+            check=_check,
+        )
+    except OSError as error:
+        raise Unavailable(f"The file cannot be stored: {error}.") from error
     if form.file is None:
         raise InvalidRequest("'file' is a required property", param="file")
     new = parse_upload(form.fields)

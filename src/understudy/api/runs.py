@@ -7,9 +7,10 @@ from understudy.api.paging import asked_part
 from understudy.api.sse import event_stream, last_event_id
 from understudy.api.views import show, show_page
 from understudy.errors import InvalidRequest
-from understudy.operations import runs
+from understudy.operations import run_creation, run_waiting, runs
+from understudy.operations.accepted import Accepted
 from understudy.operations.reading import decode_run
-from understudy.operations.runs import Accepted, BusyThread, RunOptions
+from understudy.operations.run_creation import BusyThread, RunOptions
 from understudy.wire.events import BEGINNING
 from understudy.wire.params import runs as params
 from understudy.wire.params.pages import parse_include
@@ -24,14 +25,16 @@ async def create(ask: Ask) -> Reply | Stream:
     thread_id = ask.id("thread_id")
     parse_include(ask.query)
     new = params.parse_create(ask.body, ask.era, thread_id)
-    accepted = await runs.create(ask.ports, ask.caller, thread_id, new, _options(ask))
+    accepted = await run_creation.create(ask.ports, ask.caller, thread_id, new, _options(ask))
     return _answer(ask, accepted)
 
 
 async def create_with_thread(ask: Ask) -> Reply | Stream:
     """Create a thread and a run on it."""
     new = params.parse_create_thread_and_run(ask.body, ask.era)
-    return _answer(ask, await runs.create_with_thread(ask.ports, ask.caller, new, _options(ask)))
+    return _answer(
+        ask, await run_creation.create_with_thread(ask.ports, ask.caller, new, _options(ask))
+    )
 
 
 async def retrieve(ask: Ask) -> Reply:
@@ -39,7 +42,7 @@ async def retrieve(ask: Ask) -> Reply:
     thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
     seconds = _wait_seconds(ask)
     if seconds:
-        row = await runs.wait(ask.ports, ask.caller, thread_id, run_id, seconds)
+        row = await run_waiting.wait_for(ask.ports, ask.caller, thread_id, run_id, seconds)
     else:
         row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
     poll_after = b"%d" % ask.ports.settings.poll_after_ms

@@ -47,7 +47,7 @@ class Dispatch(Protocol):
         ...
 
     async def interrupt(self, run_id: str) -> None:
-        """Tell whoever works on the run to look at it at once, because it shall end."""
+        """Tell whoever works on the run, or listens to it, to look at its rows at once."""
         ...
 
     def on_interrupt(self, handler: Callable[[str], None]) -> None:

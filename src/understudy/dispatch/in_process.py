@@ -50,7 +50,7 @@ class InProcessSubscription:
         self._waiter: asyncio.Future[None] | None = None
 
     def push(self, events: Sequence[RunEvent]) -> None:
-        """Take events; the reader wakes up once per turn of the event loop."""
+        """Take events, or none; the reader wakes up once per turn of the event loop."""
         self._pending += events
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -132,9 +132,12 @@ class InProcessDispatch:
             del self._channels[run_id]
 
     async def interrupt(self, run_id: str) -> None:
-        """Tell whoever works on the run."""
+        """Tell whoever works on the run or listens to it."""
         for handler in self._handlers:
             handler(run_id)
+        channel = self._channels.get(run_id)
+        for listener in channel.listeners if channel else ():
+            listener.push(())
 
     def on_interrupt(self, handler: Callable[[str], None]) -> None:
         """Call the handler with the id of every run that is interrupted."""

@@ -16,7 +16,7 @@ from understudy.engine.backoff import Backoff
 from understudy.engine.hold import Hold, Superseded
 from understudy.engine.request import build_request
 from understudy.engine.turn import Turn
-from understudy.errors import NotAllowed, UpstreamBusy, UpstreamError
+from understudy.errors import NotAllowed, Unavailable, UpstreamBusy, UpstreamError
 from understudy.files.base import Files
 from understudy.runs.happenings import (
     BudgetSpent,
@@ -91,6 +91,10 @@ class Leg:
             return None if self._interrupted else Expired(content=self._content)
         except Superseded:
             return None
+        except Unavailable:
+            # The database or the files are down for a while. The run is not to blame: it stays as
+            # it is, and is taken up again when its lease is over.
+            raise
         except UpstreamError as error:
             log.warning("upstream_failed", run_id=self._run_id, cause=error.message)
             code = "rate_limit_exceeded" if error.rate_limited else "server_error"

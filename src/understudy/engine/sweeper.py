@@ -20,6 +20,7 @@ from understudy.storage.base import Conflict, Delete, Storage
 log = structlog.get_logger("understudy.engine")
 
 AT_ONCE_MAX = 1_000
+FORGET_EVERY_SECONDS = 600
 
 
 class Sweeper:
@@ -41,6 +42,7 @@ class Sweeper:
         self._clock = clock
         self._sweep_seconds = sweep_seconds
         self._keep_seconds = idempotency_keep_seconds
+        self._forget_at = 0.0
 
     async def sweep_for_ever(self) -> None:
         """Sweep until cancelled; a database that is down for a while is only logged."""
@@ -63,7 +65,9 @@ class Sweeper:
             await self._expire(run_id)
         for run_id in await self._storage.claimable(now, AT_ONCE_MAX):
             await self._dispatch.offer(run_id)
-        await self._storage.forget_answers(int(now) - self._keep_seconds)
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_EVERY_SECONDS
+            await self._storage.forget_answers(int(now) - self._keep_seconds)
         for project_id, file_id in await self._storage.expired_files(int(now), AT_ONCE_MAX):
             await self._delete_file(project_id, file_id)
 

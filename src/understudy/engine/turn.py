@@ -30,6 +30,7 @@ from understudy.upstream.base import (
     ToolCallDelta,
 )
 from understudy.upstream.base import Usage as ModelUsage
+from understudy.wire.deltas import StepDelta
 from understudy.wire.objects.messages import Content, RefusalContent, Text, TextContent
 from understudy.wire.objects.steps import FunctionCall, FunctionToolCall
 from understudy.wire.objects.usage import CompletionTokensDetails, PromptTokenDetails, Usage
@@ -67,7 +68,8 @@ class Turn:
         self._reason: FinishReason = "stop"
         self._message_id: str | None = None
         self._step_id: str | None = None
-        self._resumed = hold.state.attempt > 1 and bool(hold.state.open_steps)
+        self._message_resumed = False
+        self._step_resumed = False
 
     async def play(self, batches: AsyncGenerator[Sequence[ModelEvent]]) -> Happening:
         """Tell the model's events to the end and return what they amount to."""
@@ -111,19 +113,20 @@ class Turn:
         message_id = self._message_id or await self._start_message()
         delta = text_delta(message_id, 0, text, first=not self._text)
         self._text.append(text)
-        self._hold.tell("thread.message.delta", delta, len(text), resumed=self._resumed)
+        self._hold.tell("thread.message.delta", delta, len(text), resumed=self._message_resumed)
 
     async def _take_refusal(self, text: str) -> None:
         message_id = self._message_id or await self._start_message()
         index = 1 if self._text else 0
         self._refusal.append(text)
         delta = refusal_delta(message_id, index, text)
-        self._hold.tell("thread.message.delta", delta, len(text), resumed=self._resumed)
+        self._hold.tell("thread.message.delta", delta, len(text), resumed=self._message_resumed)
 
     async def _start_message(self) -> str:
         left_open = self._hold.state.open_message
         if left_open is not None:
             self._message_id = left_open.id
+            self._message_resumed = True
         else:
             self._message_id = new_id("msg")
             started = MessageStarted(message_id=self._message_id, step_id=new_id("step"))
@@ -148,6 +151,7 @@ class Turn:
         left_open = next(open_steps, None)
         if left_open is not None:
             self._step_id = left_open.id
+            self._step_resumed = True
         else:
             self._step_id = new_id("step")
             await self._hold.happen(ToolCallsStarted(step_id=self._step_id))
@@ -158,8 +162,8 @@ class Turn:
         self._calls.append(call)
         self._tell_step(call_delta(step_id, delta.index, call.id, call.name), width_of_header)
 
-    def _tell_step(self, piece: object, width: int) -> None:
-        self._hold.tell("thread.run.step.delta", piece, width, resumed=self._resumed)  # type: ignore[arg-type]
+    def _tell_step(self, piece: StepDelta, width: int) -> None:
+        self._hold.tell("thread.run.step.delta", piece, width, resumed=self._step_resumed)
 
     def _outcome(self) -> Happening:
         usage = self._counted()

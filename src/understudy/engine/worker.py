@@ -11,6 +11,7 @@ import structlog
 from understudy.clock import Clock
 from understudy.dispatch.base import Dispatch
 from understudy.engine.leg import Leg
+from understudy.errors import Unavailable
 from understudy.files.base import Files
 from understudy.runs.status import CLAIMABLE
 from understudy.storage.base import RunRecord, Storage
@@ -65,7 +66,14 @@ class Worker:
             await asyncio.sleep(self._lease_seconds / 3)
             attempts = {run_id: leg.attempt for run_id, leg in self._legs.items()}
             if attempts:
-                await self._storage.renew_leases(attempts, self._clock.now() + self._lease_seconds)
+                await self._renew(attempts)
+
+    async def _renew(self, attempts: dict[str, int]) -> None:
+        until = self._clock.now() + self._lease_seconds
+        try:
+            await self._storage.renew_leases(attempts, until)
+        except Unavailable as error:
+            log.warning("leases_not_renewed", cause=error.message)
 
     async def drain(self, seconds: float) -> None:
         """Give running legs some time to end, then stop them; their runs stay claimable."""

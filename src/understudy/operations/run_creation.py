@@ -1,0 +1,241 @@
+"""Creates runs: on a thread that exists, or together with one."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from understudy.errors import InvalidRequest
+from understudy.ids import new_id
+from understudy.operations import threads
+from understudy.operations.accepted import Accepted
+from understudy.operations.messages import message_insert, refuse_unknown_files, share_files
+from understudy.operations.ports import Caller, Ports
+from understudy.operations.reading import (
+    decode_assistant,
+    decode_message,
+    encode,
+    find,
+)
+from understudy.operations.refusals import (
+    no_such,
+    no_such_model,
+    nothing_to_go_on,
+    thread_has_active_run,
+)
+from understudy.operations.runs import cancel
+from understudy.runs import machine
+from understudy.runs.state import RunChange
+from understudy.storage.base import (
+    Conflict,
+    Insert,
+    Replace,
+    Row,
+    Scope,
+    Slice,
+    StartRun,
+    ThreadBusy,
+    ThreadGone,
+)
+from understudy.wire.events import BEGINNING, RunEvent
+from understudy.wire.objects.assistants import Assistant
+from understudy.wire.objects.runs import Run
+from understudy.wire.objects.threads import Thread
+from understudy.wire.objects.tools import TruncationStrategy
+from understudy.wire.params.response_formats import check_response_format
+from understudy.wire.params.runs import NewRun, NewThreadAndRun
+
+BusyThread = Literal["reject", "enqueue", "interrupt"]
+_TRIES_MAX = 20
+
+
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """What a request asks beyond the hosted API, by headers of ours."""
+
+    on_busy_thread: BusyThread = "reject"
+    expires_after_seconds: int | None = None
+
+
+AS_HOSTED = RunOptions()
+
+
+async def create(
+    ports: Ports,
+    caller: Caller,
+    thread_id: str,
+    new: NewRun,
+    options: RunOptions = AS_HOSTED,
+) -> Accepted:
+    """Create a run on a thread (RUN-20); everything is checked before anything is written."""
+    await find(ports, caller, "thread", thread_id)
+    assistant, file_ids = await _assistant(ports, caller, new.assistant_id)
+    run = _run(ports, thread_id, assistant, new, options)
+    _check(ports, run)
+    await refuse_unknown_files(ports, caller, new.additional_messages)
+    if caller.era == "v2" and run.instructions is None:
+        await _refuse_without_user_message(ports, caller, thread_id, new)
+    for _ in range(_TRIES_MAX):
+        shared = await share_files(ports, caller, thread_id, new.additional_messages)
+        try:
+            return await _start(ports, caller, run, file_ids, new, options, before=(), also=shared)
+        except Conflict:
+            continue
+    raise no_such("thread", thread_id)
+
+
+async def create_with_thread(
+    ports: Ports, caller: Caller, new: NewThreadAndRun, options: RunOptions = AS_HOSTED
+) -> Accepted:
+    """Create a thread and a run on it, both or neither (RUN-21)."""
+    assistant, file_ids = await _assistant(ports, caller, new.run.assistant_id)
+    thread, inserts = await threads.prepare(ports, caller, new.thread)
+    run = _run(ports, thread.id, assistant, new.run, options)
+    _check(ports, run)
+    spoken = any(message.role == "user" for message in new.thread.messages)
+    if caller.era == "v2" and run.instructions is None and not spoken:
+        raise nothing_to_go_on()
+    return await _start(
+        ports, caller, run, file_ids, new.run, options, before=inserts, also=(), thread=thread
+    )
+
+
+async def _assistant(
+    ports: Ports, caller: Caller, assistant_id: str
+) -> tuple[Assistant, tuple[str, ...]]:
+    row = await find(ports, caller, "assistant", assistant_id)
+    return decode_assistant(row.body), row.file_ids
+
+
+def _run(
+    ports: Ports, thread_id: str, assistant: Assistant, new: NewRun, options: RunOptions
+) -> Run:
+    """Copy the assistant as it is now, with what the request overrides (RUN-03, RUN-26)."""
+    now = ports.now
+    return Run(
+        id=new_id("run"),
+        created_at=now,
+        assistant_id=assistant.id,
+        thread_id=thread_id,
+        expires_at=now + _life_seconds(ports, options),
+        model=new.model or assistant.model,
+        instructions=_instructions(assistant, new),
+        tools=assistant.tools if new.tools is None else new.tools,
+        metadata=new.metadata,
+        temperature=assistant.temperature if new.temperature is None else new.temperature,
+        top_p=assistant.top_p if new.top_p is None else new.top_p,
+        reasoning_effort=new.reasoning_effort or assistant.reasoning_effort,
+        max_completion_tokens=new.max_completion_tokens,
+        max_prompt_tokens=new.max_prompt_tokens,
+        truncation_strategy=new.truncation_strategy or TruncationStrategy(),
+        response_format=new.response_format or assistant.response_format,
+        tool_choice=new.tool_choice or "auto",
+        parallel_tool_calls=new.parallel_tool_calls is not False,
+    )
+
+
+def _life_seconds(ports: Ports, options: RunOptions) -> int:
+    """Return how long the run may take, waiting for tool outputs included (RUN-1C)."""
+    asked, most = options.expires_after_seconds, ports.settings.expires_after_seconds_max
+    if asked is None:
+        return ports.settings.expires_after_seconds
+    if not 1 <= asked <= most:
+        raise InvalidRequest(
+            f"Invalid 'Understudy-Expires-After': expected 1 to {most} seconds, got {asked}.",
+            param="Understudy-Expires-After",
+            code="invalid_value",
+        )
+    return asked
+
+
+def _instructions(assistant: Assistant, new: NewRun) -> str | None:
+    """Return the merged instructions, joined by a line break (RUN-32)."""
+    base = assistant.instructions if new.instructions is None else new.instructions
+    parts = [part for part in (base, new.additional_instructions) if part]
+    return "\n".join(parts) or None
+
+
+def _check(ports: Ports, run: Run) -> None:
+    if not ports.models.knows(run.model):
+        raise no_such_model(run.model)
+    check_response_format(run.response_format, run.tools)
+
+
+async def _refuse_without_user_message(
+    ports: Ports, caller: Caller, thread_id: str, new: NewRun
+) -> None:
+    """RUN-23: v2 wants something to go on; v1 let the model talk to itself."""
+    if any(message.role == "user" for message in new.additional_messages):
+        return
+    scope = Scope(project_id=caller.project_id, thread_id=thread_id)
+    rows = await ports.storage.page("message", scope, Slice(limit=100))
+    if not any(decode_message(row.body).role == "user" for row in rows.rows):
+        raise nothing_to_go_on()
+
+
+async def _start(
+    ports: Ports,
+    caller: Caller,
+    run: Run,
+    file_ids: tuple[str, ...],
+    new: NewRun,
+    options: RunOptions,
+    *,
+    before: tuple[Insert, ...],
+    also: list[Replace] | tuple[()],
+    thread: Thread | None = None,
+) -> Accepted:
+    """Write the run, tell its first events, offer it to the workers."""
+    order = StartRun(
+        project_id=caller.project_id,
+        change=machine.create(run, deadline=run.expires_at or 0),
+        messages=tuple(
+            message_insert(ports, caller, run.thread_id, one)[1] for one in new.additional_messages
+        ),
+        file_ids=file_ids,
+        queue=options.on_busy_thread != "reject",
+    )
+    row = Row(run.id, encode(run), file_ids)
+    subscription = await ports.dispatch.subscribe(run.id) if new.stream else None
+    try:
+        written = await ports.storage.write(
+            *caller.answers("run", row.body, file_ids, ports.now, str(BEGINNING)),
+            *before,
+            order,
+            *also,
+        )
+    except BaseException as error:
+        if subscription is not None:
+            subscription.close()
+        raise _refusal(error, run.thread_id) from error
+    ports.dispatch.publish(run.id, _first_events(order.change, thread), BEGINNING)
+    if written.active_run_id is None:
+        await ports.dispatch.offer(run.id)
+    elif options.on_busy_thread == "interrupt":
+        await _interrupt(ports, written.active_run_id)
+    return Accepted(row=row, after=BEGINNING, subscription=subscription)
+
+
+def _refusal(error: BaseException, thread_id: str) -> BaseException:
+    if isinstance(error, ThreadBusy):
+        return thread_has_active_run(thread_id, error.run_id)
+    if isinstance(error, ThreadGone):
+        return no_such("thread", thread_id)
+    return error
+
+
+def _first_events(change: RunChange, thread: Thread | None) -> tuple[RunEvent, ...]:
+    if thread is None:
+        return change.events
+    created = RunEvent(attempt=0, position=0, name="thread.created", data=thread)
+    return (created, *change.events)
+
+
+async def _interrupt(ports: Ports, run_id: str) -> None:
+    """Cancel a run on behalf of the one that waits behind it, if it has not ended by itself."""
+    record = await ports.storage.run_record(run_id)
+    if record is None:
+        return
+    caller = Caller(project_id=record.project_id, era="v2")
+    try:
+        await cancel(ports, caller, record.state.run.thread_id, run_id)
+    except InvalidRequest:
+        return
