@@ -40,25 +40,28 @@ class _Channel:
 class InProcessSubscription:
     """A listener of one channel."""
 
-    __slots__ = ("_channel", "_on_close", "_pending", "_waiter", "opened_after")
+    __slots__ = ("_channel", "_on_close", "_pending", "_ready", "_waiter", "opened_after")
 
     def __init__(self, channel: _Channel, on_close: Callable[[], None]) -> None:
         self.opened_after = channel.opened_after
         self._channel = channel
         self._on_close = on_close
         self._pending = list(channel.backlog)
+        self._ready = bool(self._pending)
         self._waiter: asyncio.Future[None] | None = None
 
     def push(self, events: Sequence[RunEvent]) -> None:
         """Take events, or none; the reader wakes up once per turn of the event loop."""
         self._pending += events
+        self._ready = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
         """Return what has come since the last call, text deltas merged; empty after a timeout."""
-        if not self._pending:
+        if not self._ready:
             await self._wait(timeout_seconds)
+        self._ready = False
         events, self._pending = self._pending, []
         return merged(events) if len(events) > 1 else events
 
