@@ -85,7 +85,7 @@ class Leg:
 
     async def _outcome(self) -> Happening | None:
         try:
-            async with self._deadline():
+            async with self._deadline() as self._limit:
                 return await self._work()
         except TimeoutError:
             return None if self._interrupted else Expired(content=self._content)
@@ -102,11 +102,12 @@ class Leg:
         except Exception:
             log.exception("leg_failed", run_id=self._run_id)
             return self._failed("server_error", SORRY)
+        finally:
+            self._limit = None
 
     def _deadline(self) -> asyncio.Timeout:
         seconds_left = self._hold.state.deadline - self._clock.now()
-        self._limit = asyncio.timeout(0 if self._interrupted else max(seconds_left, 0))
-        return self._limit
+        return asyncio.timeout(0 if self._interrupted else max(seconds_left, 0))
 
     async def _work(self) -> Happening:
         state = self._hold.state

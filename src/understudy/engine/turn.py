@@ -1,17 +1,18 @@
-"""One call of the model: its deltas told as they come, its end made into a happening."""
+"""One call of the model: its deltas told as they come, its end made into a happening.
+
+An earlier attempt may have left a message or a tool step open. They are written anew under the
+same ids, so that clients see one message and never two. A message that the earlier attempt had
+completed before its calls stays as it is, and the text that the model says again is passed over.
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from itertools import pairwise
 
+from understudy.engine.drafts import CallDraft, MessageDraft, PartKind
 from understudy.engine.hold import Hold
 from understudy.ids import new_id
-from understudy.runs.deltas import (
-    arguments_delta,
-    call_delta,
-    refusal_delta,
-    text_delta,
-    width_of_header,
-)
+from understudy.runs.deltas import arguments_delta, call_delta, width_of_header
 from understudy.runs.happenings import (
     Answered,
     BudgetSpent,
@@ -21,6 +22,7 @@ from understudy.runs.happenings import (
     MessageStarted,
     ToolCallsStarted,
 )
+from understudy.runs.state import RunState
 from understudy.upstream.base import (
     Finished,
     FinishReason,
@@ -31,45 +33,27 @@ from understudy.upstream.base import (
 )
 from understudy.upstream.base import Usage as ModelUsage
 from understudy.wire.deltas import StepDelta
-from understudy.wire.objects.messages import Content, RefusalContent, Text, TextContent
-from understudy.wire.objects.steps import FunctionCall, FunctionToolCall
+from understudy.wire.objects.messages import Content
+from understudy.wire.objects.steps import RunStep
 from understudy.wire.objects.usage import CompletionTokensDetails, PromptTokenDetails, Usage
 
-
-class _Call:
-    """A function call in the making."""
-
-    __slots__ = ("arguments", "id", "name")
-
-    def __init__(self, call_id: str, name: str) -> None:
-        self.id = call_id
-        self.name = name
-        self.arguments: list[str] = []
-
-    def finished(self) -> FunctionToolCall:
-        function = FunctionCall(name=self.name, arguments="".join(self.arguments))
-        return FunctionToolCall(id=self.id, function=function)
+BYTES_PER_TOKEN = 4
 
 
 class Turn:
-    """What the model says and calls in one go.
-
-    An earlier attempt may have left a message or a tool step open; they are written anew under
-    the same ids, so that clients see one message and never two.
-    """
+    """What the model says and calls in one go."""
 
     def __init__(self, hold: Hold, *, calls_max: int | None) -> None:
         self._hold = hold
         self._calls_max = calls_max
-        self._text: list[str] = []
-        self._refusal: list[str] = []
-        self._calls: list[_Call] = []
+        self._message: MessageDraft | None = None
+        self._calls: list[CallDraft] = []
+        self._step_id: str | None = None
+        self._step_resumed = False
+        self._has_spoken = _spoke_before_calls(hold.state)
         self._usage: ModelUsage | None = None
         self._reason: FinishReason = "stop"
-        self._message_id: str | None = None
-        self._step_id: str | None = None
-        self._message_resumed = False
-        self._step_resumed = False
+        self._bytes_written = 0
 
     async def play(self, batches: AsyncGenerator[Sequence[ModelEvent]]) -> Happening:
         """Tell the model's events to the end and return what they amount to."""
@@ -78,87 +62,76 @@ class Turn:
                 for event in batch:
                     await self._take(event)
                 self._hold.flush()
-        if self._hold.state.open_message is not None and self._message_id is None:
-            await self._hold.happen(MessageAbandoned())
+        await self._abandon_left_message()
         return self._outcome()
 
     @property
-    def begun(self) -> bool:
-        """Return whether the model has said anything yet."""
-        return self._message_id is not None or self._step_id is not None
-
-    @property
     def content(self) -> tuple[Content, ...]:
-        """Return the message as far as it is written."""
-        parts: list[Content] = []
-        if self._text:
-            parts.append(TextContent(Text("".join(self._text))))
-        if self._refusal:
-            parts.append(RefusalContent("".join(self._refusal)))
-        return tuple(parts)
+        """Return the open message as far as it is written."""
+        return self._message.content() if self._message else ()
 
     async def _take(self, event: ModelEvent) -> None:
         if type(event) is TextDelta:
-            await self._take_text(event.text)
+            await self._take_words("text", event.text)
         elif type(event) is ToolCallDelta:
             await self._take_call(event)
         elif type(event) is RefusalDelta:
-            await self._take_refusal(event.text)
+            await self._take_words("refusal", event.text)
         elif type(event) is ModelUsage:
             self._usage = event
         elif type(event) is Finished:
             self._reason = event.reason
 
-    async def _take_text(self, text: str) -> None:
-        message_id = self._message_id or await self._start_message()
-        delta = text_delta(message_id, 0, text, first=not self._text)
-        self._text.append(text)
-        self._hold.tell("thread.message.delta", delta, len(text), resumed=self._message_resumed)
+    async def _take_words(self, kind: PartKind, words: str) -> None:
+        self._bytes_written += len(words.encode())
+        if self._has_spoken:
+            return
+        message = self._message or await self._start_message()
+        delta = message.add(kind, words)
+        self._hold.tell("thread.message.delta", delta, len(words), resumed=message.resumed)
 
-    async def _take_refusal(self, text: str) -> None:
-        message_id = self._message_id or await self._start_message()
-        index = 1 if self._text else 0
-        self._refusal.append(text)
-        delta = refusal_delta(message_id, index, text)
-        self._hold.tell("thread.message.delta", delta, len(text), resumed=self._message_resumed)
-
-    async def _start_message(self) -> str:
+    async def _start_message(self) -> MessageDraft:
         left_open = self._hold.state.open_message
         if left_open is not None:
-            self._message_id = left_open.id
-            self._message_resumed = True
+            self._message = MessageDraft(left_open.id, resumed=True)
         else:
-            self._message_id = new_id("msg")
-            started = MessageStarted(message_id=self._message_id, step_id=new_id("step"))
+            self._message = MessageDraft(new_id("msg"), resumed=False)
+            started = MessageStarted(message_id=self._message.id, step_id=new_id("step"))
             await self._hold.happen(started)
-        return self._message_id
+        return self._message
 
     async def _take_call(self, delta: ToolCallDelta) -> None:
         if self._calls_max is not None and delta.index >= self._calls_max:
             return
+        self._bytes_written += len(delta.arguments.encode())
         step_id = self._step_id or await self._start_tool_step()
         if delta.index == len(self._calls):
             self._begin_call(step_id, delta)
         if delta.arguments:
-            self._calls[delta.index].arguments.append(delta.arguments)
+            self._calls[delta.index].add(delta.arguments)
             piece = arguments_delta(step_id, delta.index, delta.arguments)
             self._tell_step(piece, len(delta.arguments))
 
     async def _start_tool_step(self) -> str:
-        if self._hold.state.open_message is not None and self._message_id is None:
-            await self._hold.happen(MessageAbandoned())
-        open_steps = (s for s in self._hold.state.open_steps if s.type == "tool_calls")
-        left_open = next(open_steps, None)
+        await self._abandon_left_message()
+        left_open = next((s for s in self._hold.state.open_steps if s.type == "tool_calls"), None)
         if left_open is not None:
             self._step_id = left_open.id
             self._step_resumed = True
         else:
             self._step_id = new_id("step")
-            await self._hold.happen(ToolCallsStarted(step_id=self._step_id))
+            started = ToolCallsStarted(step_id=self._step_id, content=self.content)
+            await self._hold.happen(started)
+            self._message = None
         return self._step_id
 
+    async def _abandon_left_message(self) -> None:
+        """Close what an earlier attempt began to write and this one does not."""
+        if self._hold.state.open_message is not None and self._message is None:
+            await self._hold.happen(MessageAbandoned())
+
     def _begin_call(self, step_id: str, delta: ToolCallDelta) -> None:
-        call = _Call(delta.id or new_id("call"), delta.name or "")
+        call = CallDraft(delta.id or new_id("call"), delta.name or "")
         self._calls.append(call)
         self._tell_step(call_delta(step_id, delta.index, call.id, call.name), width_of_header)
 
@@ -181,7 +154,8 @@ class Turn:
 
         Some servers never send usage; budgets have to hold with them, too (RUN-30).
         """
-        used = self._usage or ModelUsage(prompt_tokens=0, completion_tokens=self._estimate())
+        estimate = -(-self._bytes_written // BYTES_PER_TOKEN)
+        used = self._usage or ModelUsage(prompt_tokens=0, completion_tokens=estimate)
         return Usage(
             prompt_tokens=used.prompt_tokens,
             completion_tokens=used.completion_tokens,
@@ -190,7 +164,15 @@ class Turn:
             completion_tokens_details=CompletionTokensDetails(used.reasoning_tokens),
         )
 
-    def _estimate(self) -> int:
-        written = self._text + self._refusal
-        written += [piece for call in self._calls for piece in call.arguments]
-        return (sum(len(piece.encode()) for piece in written) + 3) // 4
+
+def _spoke_before_calls(state: RunState) -> bool:
+    """Return whether an earlier attempt completed a message and then opened calls."""
+
+    def is_that(message_step: RunStep, tool_step: RunStep) -> bool:
+        return (
+            message_step.type == "message_creation"
+            and tool_step.type == "tool_calls"
+            and tool_step.status == "in_progress"
+        )
+
+    return any(is_that(one, two) for one, two in pairwise(state.steps))

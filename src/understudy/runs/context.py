@@ -89,24 +89,20 @@ def _parts(message: Message, images: Mapping[str, str]) -> Iterable[dict[str, An
 def _own_turns(steps: Sequence[RunStep], written: Mapping[str, ChatMessage]) -> list[ChatMessage]:
     """Return what this run has said and called so far, with the outputs of its calls."""
     turns: list[ChatMessage] = []
-    for step, before in zip(steps, [None, *steps], strict=False):
+    spoken: ChatMessage | None = None
+    for step in steps:
         details = step.step_details
         if isinstance(details, MessageCreationDetails):
+            turns += [spoken] if spoken else []
             message = written.get(details.message_creation.message_id)
-            if message is not None and step.status == "completed":
-                turns.append(message)
-        elif step.status == "completed":
-            spoken = _spoken_before(before, turns)
-            turns += _calls_and_outputs(details, spoken)
-    return turns
-
-
-def _spoken_before(before: RunStep | None, turns: list[ChatMessage]) -> str | None:
-    """Take back the text that the model wrote in the same turn as its calls."""
-    if before is None or not isinstance(before.step_details, MessageCreationDetails) or not turns:
-        return None
-    spoken: str = turns.pop()["content"]
-    return spoken
+            spoken = message if step.status == "completed" else None
+            continue
+        # Text right before calls is of the same turn: it goes with them, or, when they are still
+        # open, is to be said again with them.
+        if step.status == "completed":
+            turns += _calls_and_outputs(details, spoken["content"] if spoken else None)
+        spoken = None
+    return [*turns, spoken] if spoken else turns
 
 
 def _calls_and_outputs(details: ToolCallsDetails, spoken: str | None) -> list[ChatMessage]:

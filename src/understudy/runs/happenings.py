@@ -32,15 +32,19 @@ class MessageAbandoned(Happening, frozen=True, kw_only=True):
 
 
 class ToolCallsStarted(Happening, frozen=True, kw_only=True):
-    """The model wrote the first piece of a tool call (STEP-05)."""
+    """The model wrote the first piece of a tool call (STEP-05).
+
+    ``content`` is what it said before in the same turn, if it said anything.
+    """
 
     step_id: str
+    content: tuple[Content, ...] = ()
 
 
 class FunctionsCalled(Happening, frozen=True, kw_only=True):
     """The model's turn ended with calls of the client's functions (RUN-12).
 
-    ``content`` is what it said before, when it began a message in the same turn.
+    ``content`` is what it said after the first call, which hardly any model does.
     """
 
     calls: tuple[FunctionToolCall, ...]

@@ -15,7 +15,7 @@ from understudy.errors import NotAllowed
 from understudy.runs import happenings as h
 from understudy.runs.state import RunChange, RunState
 from understudy.runs.status import TABLE
-from understudy.wire.events import EventName, RunEvent
+from understudy.wire.events import FIRST_POSITION, EventName, RunEvent
 from understudy.wire.objects.messages import (
     Content,
     IncompleteDetails,
@@ -45,16 +45,17 @@ from understudy.wire.objects.usage import Usage
 
 def create(run: Run, deadline: int) -> RunChange:
     """Return the change that brings a queued run into being, with its first events (RUN-10)."""
+    created, queued = FIRST_POSITION + 1, FIRST_POSITION + 2
     events = (
-        RunEvent(attempt=0, position=1, name="thread.run.created", data=run),
-        RunEvent(attempt=0, position=2, name="thread.run.queued", data=run),
+        RunEvent(attempt=0, position=created, name="thread.run.created", data=run),
+        RunEvent(attempt=0, position=queued, name="thread.run.queued", data=run),
     )
     return RunChange(
         run=run,
         expected_status="queued",
         expected_attempt=0,
         attempt=0,
-        position=2,
+        position=queued,
         deadline=deadline,
         events=events,
         lease_until=None,
@@ -150,6 +151,20 @@ class _Draft:
         self.messages.append(ended)
         self.emit("thread.message.incomplete", ended)
 
+    def complete_steps(self, usage: Usage) -> None:
+        """Complete what is open; the tokens of a turn are counted once, on its last step."""
+        *others, last = self.state.open_steps or (None,)
+        for step in others:
+            self.end_step(step, "completed", completed_at=self.now, usage=Usage())
+        if last is not None:
+            self.end_step(last, "completed", completed_at=self.now, usage=usage)
+
+    def complete_message_step(self) -> None:
+        """Complete the step of a message whose turn goes on with calls, which bear the tokens."""
+        for step in self.state.open_steps:
+            if step.type == "message_creation":
+                self.end_step(step, "completed", completed_at=self.now, usage=Usage())
+
     def new_step(self, step_id: str, details: MessageCreationDetails | ToolCallsDetails) -> RunStep:
         kind: StepType = (
             "tool_calls" if isinstance(details, ToolCallsDetails) else "message_creation"
@@ -201,12 +216,13 @@ def _message_started(draft: _Draft, happening: h.MessageStarted) -> None:
 def _message_abandoned(draft: _Draft, happening: h.MessageAbandoned) -> None:
     del happening
     draft.cut_message_short("run_failed", ())
-    for step in draft.state.open_steps:
-        if step.type == "message_creation":
-            draft.end_step(step, "completed", completed_at=draft.now, usage=Usage())
+    draft.complete_message_step()
 
 
 def _tool_calls_started(draft: _Draft, happening: h.ToolCallsStarted) -> None:
+    """Complete the message first: what is told of it lies behind the calls from now on."""
+    draft.complete_message(happening.content)
+    draft.complete_message_step()
     draft.start_step(draft.new_step(happening.step_id, ToolCallsDetails()))
 
 
@@ -214,11 +230,10 @@ def _functions_called(draft: _Draft, happening: h.FunctionsCalled) -> None:
     """The step stays open until the outputs arrive (STEP-05), so it shows no usage yet."""
     draft.lease_until = None
     draft.complete_message(happening.content)
+    draft.complete_message_step()
     calls = list(happening.calls)
     for step in draft.state.open_steps:
-        if step.type == "message_creation":
-            draft.end_step(step, "completed", completed_at=draft.now, usage=Usage())
-        else:
+        if step.type == "tool_calls":
             details = ToolCallsDetails(tool_calls=[*calls])
             draft.steps.append(replace(step, step_details=details))
     draft.pending_usage = happening.usage
@@ -257,8 +272,7 @@ def _with_outputs(step: RunStep, happening: h.ToolOutputsSubmitted) -> ToolCalls
 
 def _answered(draft: _Draft, happening: h.Answered) -> None:
     draft.complete_message(happening.content)
-    for step in draft.state.open_steps:
-        draft.end_step(step, "completed", completed_at=draft.now, usage=happening.usage)
+    draft.complete_steps(happening.usage)
     # Without a step to carry them (an empty answer), the tokens are still the run's.
     draft.end_run(happening.usage, completed_at=draft.now)
 
@@ -269,8 +283,7 @@ def _budget_spent(draft: _Draft, happening: h.BudgetSpent) -> None:
         "content_filter" if happening.reason == "content_filter" else "max_tokens"
     )
     draft.cut_message_short(reason, happening.content)
-    for step in draft.state.open_steps:
-        draft.end_step(step, "completed", completed_at=draft.now, usage=happening.usage)
+    draft.complete_steps(happening.usage or Usage())
     draft.end_run(
         happening.usage,
         completed_at=draft.now,

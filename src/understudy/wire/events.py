@@ -7,6 +7,7 @@ was cut into deltas and whichever process sends the rest. The attempt keeps even
 apart from those of its successor, who may have to write a message anew.
 """
 
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -74,11 +75,16 @@ class EventId(Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str) -> "EventId":
         """Read the form of the ``id:`` line. Raises ValueError for anything else."""
-        attempt, _, position = text.partition("-")
-        return cls(int(attempt), int(position))
+        match = _EVENT_ID.fullmatch(text)
+        if match is None:
+            raise ValueError(text)
+        return cls(int(match[1]), int(match[2]))
 
 
-BEGINNING = EventId(-1, -1)
+_EVENT_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,18})")
+# The first position is kept for thread.created, which most runs do without.
+BEGINNING = EventId(0, 0)
+FIRST_POSITION = 1
 
 
 class RunEvent(Struct, frozen=True, kw_only=True):
