@@ -42,6 +42,6 @@ def _wants_stream(body: bytes) -> bool:
 
 async def _stream(ask: Ask, answer: Answer) -> Stream:
     run = decode_run(answer.body)
+    row = Row(run.id, answer.body, answer.file_ids)
     subscription = await ask.ports.dispatch.subscribe(run.id)
-    after = EventId.parse(answer.after)
-    return event_stream(ask, run.thread_id, run.id, subscription, after)
+    return event_stream(ask, run.thread_id, row, subscription, EventId.parse(answer.after))

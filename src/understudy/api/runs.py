@@ -82,9 +82,9 @@ async def events(ask: Ask) -> Stream:
     """Replay the events of a run and follow them until it is over (an extension)."""
     thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
     after = last_event_id(ask.headers.get("last-event-id"), BEGINNING)
-    await runs.get(ask.ports, ask.caller, thread_id, run_id)
+    row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
     subscription = await ask.ports.dispatch.subscribe(run_id)
-    return event_stream(ask, thread_id, run_id, subscription, after, until_over=True)
+    return event_stream(ask, thread_id, row, subscription, after, until_over=True)
 
 
 def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:
@@ -94,7 +94,7 @@ def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:
     return event_stream(
         ask,
         run.thread_id,
-        run.id,
+        accepted.row,
         accepted.subscription,
         accepted.after,
         listening_since_after=True,

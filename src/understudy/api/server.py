@@ -2,6 +2,7 @@
 
 import time
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,8 @@ from understudy.api.routes import TABLE, Row
 from understudy.errors import Refusal
 from understudy.ids import new_request_id
 from understudy.operations.ports import Ports
+
+log = structlog.get_logger("understudy.api")
 
 # The longest first; Azure's Assistants stood below /openai and ended on the same day.
 PREFIXES = ("/openai/v1", "/openai", "/v1")
@@ -57,6 +60,10 @@ class Server:
             key = await authenticate(self._ports.storage, Headers(scope=scope))
         except Refusal as refusal:
             await respond(inner, send, errors.refused(refusal))
+            return
+        except Exception:
+            log.exception("authentication_failed", request_id=inner["understudy.request_id"])
+            await respond(inner, send, errors.broken(inner["understudy.request_id"]))
             return
         inner["understudy.project_id"] = key.project_id
         inner["understudy.headers"] = (

@@ -13,6 +13,7 @@ from understudy.dispatch.base import Subscription
 from understudy.errors import InvalidRequest, Refusal
 from understudy.operations import runs
 from understudy.operations.streams import follow
+from understudy.storage.base import Row
 from understudy.wire import v1
 from understudy.wire.deltas import MessageDelta, StepDelta
 from understudy.wire.era import Era
@@ -29,10 +30,13 @@ PING = b": ping\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
-def frame(event: RunEvent, era: Era) -> bytes:
-    """Return the event as a frame; the id line lets a client come back to this place."""
+def frame(event: RunEvent, era: Era, file_ids: Sequence[str]) -> bytes:
+    """Return the event as a frame; the id line lets a client come back to this place.
+
+    ``file_ids`` are those that v1 shows on the run (RUN-04).
+    """
     if era == "v1":
-        name, data = v1.event_name(event.name), _data_v1(event)
+        name, data = v1.event_name(event.name), _data_v1(event, file_ids)
     else:
         name, data = event.name, event.data
     return b"event: %b\nid: %d-%d\ndata: %b\n\n" % (
@@ -43,14 +47,14 @@ def frame(event: RunEvent, era: Era) -> bytes:
     )
 
 
-def _data_v1(event: RunEvent) -> msgspec.Struct:
+def _data_v1(event: RunEvent, file_ids: Sequence[str]) -> msgspec.Struct:
     data = event.data
     if isinstance(data, MessageDelta):
         return v1.message_delta(data)
     if isinstance(data, StepDelta):
         return v1.step_delta(data)
     if isinstance(data, Run):
-        return v1.run(data, ())
+        return v1.run(data, file_ids)
     if isinstance(data, RunStep):
         return v1.step(data)
     if isinstance(data, Message):
@@ -61,7 +65,7 @@ def _data_v1(event: RunEvent) -> msgspec.Struct:
 def event_stream(
     ask: Ask,
     thread_id: str,
-    run_id: str,
+    row: Row,
     subscription: Subscription,
     after: EventId,
     *,
@@ -73,16 +77,16 @@ def event_stream(
         ask.ports,
         ask.caller,
         thread_id,
-        run_id,
+        row.id,
         subscription=subscription,
         after=after,
         listening_since_after=listening_since_after,
         until_over=until_over,
         patience_seconds=ask.ports.settings.keep_alive_seconds,
     )
-    frames = _frames(ask, events, run_id)
+    frames = _frames(ask, events, row)
     if ask.headers.get("understudy-on-disconnect") == "cancel":
-        frames = _cancelling(ask, frames, thread_id, run_id)
+        frames = _cancelling(ask, frames, thread_id, row.id)
     return Stream(pieces=frames, content_type=CONTENT_TYPE, headers=_STREAM_HEADERS)
 
 
@@ -104,7 +108,7 @@ def last_event_id(text: str | None, default: EventId) -> EventId:
 
 
 async def _frames(
-    ask: Ask, events: AsyncGenerator[Sequence[RunEvent]], run_id: str
+    ask: Ask, events: AsyncGenerator[Sequence[RunEvent]], row: Row
 ) -> AsyncGenerator[bytes]:
     """Yield what is ready as one piece; an error of the stream itself is its last event."""
     era = ask.era
@@ -112,7 +116,7 @@ async def _frames(
         async with aclosing(events):
             async for batch in events:
                 if batch:
-                    yield b"".join([frame(event, era) for event in batch])
+                    yield b"".join([frame(event, era, row.file_ids) for event in batch])
                 elif await _has_gone(ask):
                     return
                 else:
@@ -120,7 +124,7 @@ async def _frames(
     except Refusal as refusal:
         yield _error(refusal.message, refusal.type, refusal.param, refusal.code)
     except Exception:
-        log.exception("stream_failed", run_id=run_id)
+        log.exception("stream_failed", run_id=row.id)
         told = broken_envelope("see the log")["error"]
         yield b"event: error\ndata: %b\n\n" % _encode({"error": told, **told})  # type: ignore[dict-item]
     yield DONE

@@ -294,9 +294,11 @@ def _budget_spent(draft: _Draft, happening: h.BudgetSpent) -> None:
 def _cancel_requested(draft: _Draft, happening: h.CancelRequested) -> None:
     """Tell nothing yet: whoever ends the run tells both, see ``_cancelled``.
 
-    So positions never collide with those of a worker that is streaming.
+    So positions never collide with those of a worker that is streaming. Outputs are no longer
+    asked for.
     """
-    del draft, happening
+    del happening
+    draft.run = replace(draft.run, required_action=None)
 
 
 def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:

@@ -41,7 +41,7 @@ def plan(state: RunState, window_tokens: int | None) -> Plan | RunIncompleteReas
         prompt_tokens_max=_smaller(prompt_left, window_tokens),
         completion_tokens_max=completion_left,
         tools=tools,
-        tool_choice=_tool_choice(run, first_call=not state.steps) if tools else None,
+        tool_choice=_tool_choice(run, first_call=_is_first_call(state)) if tools else None,
         parallel_tool_calls=False if tools and not run.parallel_tool_calls else None,
         response_format=_response_format(run),
     )
@@ -65,6 +65,11 @@ def _chat_tool(tool: FunctionTool) -> dict[str, Any]:
     function = {key: value for key, value in to_builtins(tool.function).items() if value}
     function.setdefault("parameters", {"type": "object", "properties": {}})
     return {"type": "function", "function": function}
+
+
+def _is_first_call(state: RunState) -> bool:
+    """Return whether no call has been answered; a first call that is made again is still first."""
+    return not any(step.type == "tool_calls" and step.status == "completed" for step in state.steps)
 
 
 def _tool_choice(run: Run, *, first_call: bool) -> str | dict[str, Any] | None:

@@ -107,9 +107,14 @@ def _place(
     connection: sqlite3.Connection, kind: Kind, scope: Scope, object_id: str
 ) -> tuple[int, int]:
     """Return where the object stands, or stood before it was deleted (LIST-08)."""
+    # What a list is filtered by does not matter: a message of another run is a place, too.
+    run_id = scope.run_id if kind == "run_step" else None
+    where, values = _where(
+        Scope(project_id=scope.project_id, thread_id=scope.thread_id, run_id=run_id)
+    )
     found = connection.execute(
-        f"SELECT created_at, sequence FROM {TABLES[kind]} WHERE id = ? AND project_id = ?",
-        (object_id, scope.project_id),
+        f"SELECT created_at, sequence FROM {TABLES[kind]} WHERE id = ? AND {where}",
+        (object_id, *values),
     ).fetchone()
     if found is None:
         raise UnknownCursor(object_id)

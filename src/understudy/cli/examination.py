@@ -1,0 +1,112 @@
+"""Examines everything that a server needs, each thing as far as those before it allow."""
+
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from understudy.app import open_models, open_ports, open_storage
+from understudy.cli.check_machine import check_folder, check_port, check_python, check_sqlite
+from understudy.cli.check_models import Source, check_models
+from understudy.cli.check_parts import check_keys, check_parts
+from understudy.cli.finding import Finding, ok, problem
+from understudy.errors import Misconfigured
+from understudy.operations.ports import Ports
+from understudy.settings import CONFIG_NAME, Settings, load_settings
+
+
+async def examine(config: Path | None, data_dir: Path | None) -> AsyncIterator[Finding]:
+    """Yield one finding after the other; nothing is changed but what a start would change."""
+    yield check_python()
+    yield check_sqlite()
+    try:
+        settings = load_settings(config, data_dir=data_dir)
+    except Misconfigured as error:
+        yield problem("Settings", str(error), "Correct it; the names stand in docs/settings.md.")
+        return
+    yield ok("Settings", _where_from(config))
+    folder = check_folder(settings.data_dir)
+    yield folder
+    yield check_port(settings)
+    if folder.state != "problem":
+        with _place_to_try(settings) as tried:
+            async for finding in _examine_parts(tried):
+                yield finding
+
+
+def _where_from(config: Path | None) -> str:
+    file = config or Path(CONFIG_NAME)
+    return f"{file} is valid" if file.is_file() else f"defaults, there is no {CONFIG_NAME} here"
+
+
+@contextmanager
+def _place_to_try(settings: Settings) -> Iterator[Settings]:
+    """Give the settings with a folder for a while when theirs has yet to be made."""
+    if settings.data_dir.exists():
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="understudy-doctor-") as folder:
+        yield settings.model_copy(update={"data_dir": Path(folder)})
+
+
+async def _examine_parts(settings: Settings) -> AsyncIterator[Finding]:
+    if (broken := await _database_problem(settings)) is not None:
+        yield broken
+        return
+    if (broken := _models_problem(settings)) is not None:
+        yield broken
+        settings = _without_models(settings)
+    try:
+        ports = open_ports(settings)
+    except Misconfigured as error:
+        yield problem("Files", str(error), "Correct files_url, or what stands in its way.")
+        return
+    async with _closing(ports):
+        for finding in [*await check_parts(ports), await check_keys(ports)]:
+            yield finding
+    if broken is None:
+        for finding in await _examine_models(settings):
+            yield finding
+
+
+async def _database_problem(settings: Settings) -> Finding | None:
+    try:
+        await open_storage(settings).close()
+    except (Misconfigured, sqlite3.Error) as error:
+        mend = "Check who may write it, restore it from a backup, or choose another --data-dir."
+        return problem("Database", str(error), mend)
+    return None
+
+
+def _models_problem(settings: Settings) -> Finding | None:
+    try:
+        open_models(settings)
+    except (Misconfigured, OSError) as error:
+        mend = "Correct [[upstreams]] and [aliases] in understudy.toml."
+        return problem("Models", str(error), mend)
+    return None
+
+
+def _without_models(settings: Settings) -> Settings:
+    return settings.model_copy(update={"upstreams": [], "aliases": {}, "upstream_url": None})
+
+
+@asynccontextmanager
+async def _closing(ports: Ports) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await ports.models.close()
+        await ports.dispatch.close()
+        await ports.storage.close()
+
+
+async def _examine_models(settings: Settings) -> list[Finding]:
+    catalogue = open_models(settings)
+    try:
+        entries = catalogue._entries  # noqa: SLF001 - each one is asked by itself, with its error
+        sources = [Source(name=e.name, upstream=e.upstream, models=e.models) for e in entries]
+        return await check_models(sources, settings.aliases)
+    finally:
+        await catalogue.close()
