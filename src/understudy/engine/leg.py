@@ -87,8 +87,8 @@ class Leg:
         try:
             async with self._deadline() as self._limit:
                 return await self._work()
-        except TimeoutError:
-            return None if self._interrupted else Expired(content=self._content)
+        except TimeoutError as error:
+            return self._stopped(error)
         except Superseded:
             return None
         except Unavailable:
@@ -104,6 +104,15 @@ class Leg:
             return self._failed("server_error", SORRY)
         finally:
             self._limit = None
+
+    def _stopped(self, error: TimeoutError) -> Happening | None:
+        """Tell the end of the leg's own time from a timeout of something that it waited for."""
+        if self._interrupted:
+            return None
+        if self._limit is not None and self._limit.expired():
+            return Expired(content=self._content)
+        log.error("leg_timed_out", run_id=self._run_id, exc_info=error)
+        return self._failed("server_error", SORRY)
 
     def _deadline(self) -> asyncio.Timeout:
         seconds_left = self._hold.state.deadline - self._clock.now()

@@ -168,9 +168,28 @@ def _promote(connection: sqlite3.Connection, thread_id: str) -> str | None:
         "UPDATE runs SET turn = 'holding', waiting_messages = NULL WHERE id = ?", (run_id,)
     )
     for message in _decode_inserts(waiting_messages or b"[]"):
-        insert(connection, message)
+        insert(connection, _moved_behind(message, _last_spoken_at(connection, thread_id)))
     promoted: str = run_id
     return promoted
+
+
+def _last_spoken_at(connection: sqlite3.Connection, thread_id: str) -> int:
+    found = connection.execute(
+        "SELECT created_at FROM messages WHERE thread_id = ? AND deleted_at IS NULL "
+        "ORDER BY created_at DESC, sequence DESC LIMIT 1",
+        (thread_id,),
+    ).fetchone()
+    return found[0] if found else 0
+
+
+def _moved_behind(waiting: Insert, last_spoken_at: int) -> Insert:
+    """Date a message that has waited not before the answers that it waited for."""
+    if waiting.created_at >= last_spoken_at:
+        return waiting
+    message = msgspec.structs.replace(
+        _decode_message(waiting.body), created_at=last_spoken_at, completed_at=last_spoken_at
+    )
+    return msgspec.structs.replace(waiting, created_at=last_spoken_at, body=_encode(message))
 
 
 def record(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:

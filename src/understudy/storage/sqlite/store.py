@@ -58,7 +58,7 @@ class SqliteStorage:
         return objects.page(self._reading, kind, scope, part)
 
     def _page_apart(self, kind: Kind, scope: Scope, part: Slice) -> Rows:
-        connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             return objects.page(connection, kind, scope, part)
         finally:
