@@ -36,7 +36,7 @@ def wrong_method(method: str, path: str) -> Reply:
         f"Not allowed to {method} on {path}. "
         "(HINT: Perhaps you meant to use a different HTTP method?)"
     )
-    body = envelope(message, "invalid_request_error", code="method_not_supported")
+    body = envelope(message, "invalid_request_error")
     return Reply(body=_encode(body), status=405)
 
 

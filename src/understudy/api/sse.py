@@ -26,7 +26,8 @@ log = structlog.get_logger("understudy.api")
 
 CONTENT_TYPE = b"text/event-stream; charset=utf-8"
 DONE = b"event: done\ndata: [DONE]\n\n"
-PING = b": ping\n\n"
+# One line, not a frame: Python's clients take a blank line behind an id line for an empty event.
+PING = b": ping\n"
 _encode = msgspec.json.Encoder().encode
 
 

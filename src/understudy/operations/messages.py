@@ -31,7 +31,12 @@ from understudy.storage.base import (
     ThreadBusy,
     ThreadGone,
 )
-from understudy.wire.objects.messages import ImageFileContent, Message
+from understudy.wire.objects.messages import (
+    Attachment,
+    AttachmentTool,
+    ImageFileContent,
+    Message,
+)
 from understudy.wire.objects.tools import CodeInterpreterResources
 from understudy.wire.params.messages import NewMessage
 from understudy.wire.params.metadata import MetadataChange
@@ -75,7 +80,7 @@ def message_insert(
         completed_at=ports.now,
         role=new.role,
         content=new.content,
-        attachments=new.attachments,
+        attachments=[*new.attachments, *map(_shown_in_v2, new.file_ids)],
         metadata=new.metadata,
     )
     insert = Insert(
@@ -89,6 +94,11 @@ def message_insert(
         needs_free_thread=needs_free_thread,
     )
     return message, insert
+
+
+def _shown_in_v2(file_id: str) -> Attachment:
+    """Return how v2 shows a file of a v1 message: any of its tools may have used it (V1V2-02)."""
+    return Attachment(file_id, [AttachmentTool("code_interpreter"), AttachmentTool("file_search")])
 
 
 def tool_file_ids(new: NewMessage) -> list[str]:

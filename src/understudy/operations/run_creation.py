@@ -36,7 +36,7 @@ from understudy.storage.base import (
     ThreadBusy,
     ThreadGone,
 )
-from understudy.wire.events import BEGINNING, RunEvent
+from understudy.wire.events import BEGINNING, FIRST_POSITION, RunEvent
 from understudy.wire.objects.assistants import Assistant
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.threads import Thread
@@ -225,7 +225,7 @@ def _refusal(error: BaseException, thread_id: str) -> BaseException:
 def _first_events(change: RunChange, thread: Thread | None) -> tuple[RunEvent, ...]:
     if thread is None:
         return change.events
-    created = RunEvent(attempt=0, position=0, name="thread.created", data=thread)
+    created = RunEvent(attempt=0, position=FIRST_POSITION, name="thread.created", data=thread)
     return (created, *change.events)
 
 

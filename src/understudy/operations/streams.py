@@ -34,6 +34,7 @@ async def follow(
     opened_after = subscription.opened_after
     has_all = opened_after is not None and opened_after <= after
     ask_rows = not (listening_since_after or has_all)
+    idle = False
     try:
         while True:
             if ask_rows:
@@ -45,13 +46,14 @@ async def follow(
             fresh = _unseen(events, after)
             if fresh:
                 after = fresh[-1].id
-            if fresh or not (events or ask_rows):
+            if fresh or (idle and ask_rows):
                 yield fresh
             if any(event.name in ends for event in fresh):
                 return
             if ask_rows and await _is_over(ports, run_id):
                 return
-            ask_rows = not ask_rows and not events
+            idle = not events
+            ask_rows = idle and not ask_rows
     finally:
         subscription.close()
 
