@@ -26,6 +26,30 @@ class Rest:
         """Return the JSON that the server answers to a GET; raise HTTPError for a refusal."""
         return self._answer(Request(self._url(path), headers=self._headers()))
 
+    def delete(self, path: str) -> Any:
+        """Return the JSON that the server answers to a DELETE; raise HTTPError for a refusal."""
+        return self._answer(Request(self._url(path), headers=self._headers(), method="DELETE"))
+
+    def run_to_its_end(self, body: dict[str, Any]) -> Any:
+        """Create a thread and a run from the body and return the run's last streamed state."""
+        data = json.dumps({**body, "stream": True}).encode()
+        request = Request(self._url("/threads/runs"), data, self._headers())
+        with DIRECT.open(request, timeout=20) as answer:
+            lines = [line.decode() for line in answer if line.startswith(b"data: {")]
+        return json.loads(lines[-1].removeprefix("data: "))
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Upload a file for assistants and return its id."""
+        mark = "a-line-that-no-file-here-holds"
+        part = f'--{mark}\r\nContent-Disposition: form-data; name="'
+        body = (
+            f'{part}purpose"\r\n\r\nassistants\r\n{part}file"; filename="{name}"\r\n\r\n'.encode()
+            + content
+            + f"\r\n--{mark}--\r\n".encode()
+        )
+        headers = self._headers() | {"Content-Type": f"multipart/form-data; boundary={mark}"}
+        return str(self._answer(Request(self._url("/files"), body, headers))["id"])
+
     def _url(self, path: str) -> str:
         return f"{self.server.root}{self.prefix}{path}"
 

@@ -41,3 +41,70 @@ def test_each_era_sees_its_own_name_of_the_search_tool(live_server: LiveServer) 
     new = play(NEWEST_PYTHON, TURN, live_server, assistant, thread)
     assert old["tools"] == ["retrieval", "code_interpreter"]
     assert new["tools"] == ["file_search", "code_interpreter"]
+
+
+def test_a_run_without_tokens_left_has_two_names(live_server: LiveServer) -> None:
+    """What v2 calls incomplete is completed in v1, with its reason, however it was made (RUN-1E)."""
+    old, new = Rest(live_server, era="v1"), Rest(live_server, era="v2")
+    for maker in (old, new):
+        body = {
+            "assistant_id": maker.post("/assistants", {"model": "scripted"})["id"],
+            "thread": {"messages": [{"role": "user", "content": "ramble on"}]},
+            "max_completion_tokens": 16,
+        }
+        run = maker.run_to_its_end(body)
+        path = f"/threads/{run['thread_id']}/runs"
+        for reader, status in ((old, "completed"), (new, "incomplete")):
+            shown = reader.get(f"{path}/{run['id']}")
+            assert shown["status"] == status
+            assert shown["incomplete_details"] == {"reason": "max_completion_tokens"}
+            assert reader.get(path)["data"] == [shown]
+
+
+def test_files_of_a_v1_assistant_are_its_tools_files_in_v2(live_server: LiveServer) -> None:
+    """The file_ids of v1 go to the code interpreter when that tool is on (V1V2-02, V1V2-03)."""
+    old, new = Rest(live_server, era="v1"), Rest(live_server, era="v2")
+    file_id, other_id = old.upload("a.csv", b"a\n1\n"), old.upload("b.csv", b"b\n2\n")
+    tools = [{"type": "code_interpreter"}]
+    body = {"model": "scripted", "tools": tools, "file_ids": [file_id]}
+    path = f"/assistants/{old.post('/assistants', body)['id']}"
+    resources = {"code_interpreter": {"file_ids": [file_id]}}
+    assert new.get(path)["tool_resources"] == resources
+
+    resources = {"code_interpreter": {"file_ids": [other_id]}}
+    assert new.post(path, {"tool_resources": resources})["tool_resources"] == resources
+    assert old.get(path)["file_ids"] == [file_id]
+
+
+def test_files_of_a_v1_message_are_attachments_in_v2(live_server: LiveServer) -> None:
+    """A message with file_ids shows them as attachments in v2 and on the thread (V1V2-02)."""
+    old, new = Rest(live_server, era="v1"), Rest(live_server, era="v2")
+    file_id = old.upload("a.txt", b"words")
+    thread_path = f"/threads/{old.post('/threads', {})['id']}"
+    path = f"{thread_path}/messages"
+    body = {"role": "user", "content": "look", "file_ids": [file_id]}
+    message = old.post(path, body)
+    assert message["file_ids"] == [file_id]
+    resources = new.get(thread_path)["tool_resources"]
+    assert resources == {"code_interpreter": {"file_ids": [file_id]}}
+    shown = new.get(f"{path}/{message['id']}")
+    assert "file_ids" not in shown
+    assert [item["file_id"] for item in shown["attachments"]] == [file_id]
+
+
+def test_a_deleted_file_is_gone_from_everything(live_server: LiveServer) -> None:
+    """Deleting the file object takes it off assistants, messages, threads (FILE-07, V1V2-04)."""
+    old, new = Rest(live_server, era="v1"), Rest(live_server, era="v2")
+    kept, gone = old.upload("kept.csv", b"a\n1\n"), old.upload("gone.csv", b"b\n2\n")
+    both = {"file_ids": [kept, gone]}
+    body = {"model": "scripted", "tools": [{"type": "code_interpreter"}], **both}
+    assistant = f"/assistants/{old.post('/assistants', body)['id']}"
+    thread = f"/threads/{old.post('/threads', {})['id']}"
+    message = old.post(f"{thread}/messages", {"role": "user", "content": "look", **both})
+
+    new.delete(f"/files/{gone}")
+    left = {"code_interpreter": {"file_ids": [kept]}}
+    assert old.get(assistant)["file_ids"] == [kept]
+    assert new.get(assistant)["tool_resources"] == left
+    assert old.get(f"{thread}/messages/{message['id']}")["file_ids"] == [kept]
+    assert new.get(thread)["tool_resources"] == left

@@ -7,6 +7,7 @@ from msgspec.structs import asdict, replace
 
 from understudy.errors import InvalidRequest, NotFound
 from understudy.ids import new_id
+from understudy.operations.file_uses import resource_files
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import (
     change,
@@ -38,7 +39,7 @@ async def create(ports: Ports, caller: Caller, new: NewAssistant) -> Row:
     if not ports.models.knows(new.model):
         raise no_such_model(new.model)
     check_response_format(new.response_format, new.tools)
-    await missing_files_refused(ports, caller, _file_ids(new.tool_resources) + new.file_ids)
+    await missing_files_refused(ports, caller, resource_files(new.tool_resources) + new.file_ids)
     assistant = _assistant(new, ports.now)
     body, file_ids = encode(assistant), tuple(new.file_ids)
     await ports.storage.write(
@@ -50,6 +51,7 @@ async def create(ports: Ports, caller: Caller, new: NewAssistant) -> Row:
             created_at=assistant.created_at,
             body=body,
             file_ids=file_ids,
+            uses=_uses(assistant, file_ids),
         ),
     )
     return Row(assistant.id, body, file_ids)
@@ -73,15 +75,15 @@ def _assistant(new: NewAssistant, now: int) -> Assistant:
     )
 
 
-def _file_ids(resources: ToolResources) -> list[str]:
-    return resources.code_interpreter.file_ids if resources.code_interpreter else []
+def _uses(assistant: Assistant, file_ids: tuple[str, ...]) -> tuple[str, ...]:
+    return (*resource_files(assistant.tool_resources), *file_ids)
 
 
 def _resources(tools: list[Tool], given: ToolResources, v1_file_ids: list[str]) -> ToolResources:
     """Show the files of the tools that are on (ASST-04); v1 files show in v2, too (V1V2-02)."""
     if not any(isinstance(tool, CodeInterpreterTool) for tool in tools):
         return given
-    file_ids = dict.fromkeys([*_file_ids(given), *v1_file_ids])
+    file_ids = dict.fromkeys([*resource_files(given), *v1_file_ids])
     return replace(given, code_interpreter=CodeInterpreterResources([*file_ids]))
 
 
@@ -112,7 +114,7 @@ async def modify(ports: Ports, caller: Caller, assistant_id: str, changes: Assis
 async def _refuse_unknown_files(ports: Ports, caller: Caller, changes: AssistantChanges) -> None:
     named = [] if changes.file_ids is UNSET else [*changes.file_ids]
     if isinstance(changes.tool_resources, ToolResources):
-        named += _file_ids(changes.tool_resources)
+        named += resource_files(changes.tool_resources)
     await missing_files_refused(ports, caller, named)
 
 
@@ -129,7 +131,7 @@ def _changed(
     resources = _changed_resources(old.tool_resources, changes.tool_resources)
     dropped = set(old_file_ids) - set(file_ids)
     if resources.code_interpreter is not None and dropped:
-        left = [one for one in _file_ids(resources) if one not in dropped]
+        left = [one for one in resource_files(resources) if one not in dropped]
         resources = replace(resources, code_interpreter=CodeInterpreterResources(left))
     new = replace(old, **fields)
     added = [one for one in file_ids if one not in old_file_ids]
@@ -156,6 +158,7 @@ def _replace(caller: Caller, row: Row, assistant: Assistant, file_ids: tuple[str
         read=row.body,
         body=encode(assistant),
         file_ids=file_ids,
+        uses=_uses(assistant, file_ids),
     )
 
 

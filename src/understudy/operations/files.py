@@ -1,12 +1,33 @@
 """Files: the rows that describe stored bytes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
-from understudy.errors import InvalidRequest
+from understudy.errors import InvalidRequest, NotFound
+from understudy.operations.file_uses import assistant_without, message_without, thread_without
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import decode_file, encode, find, page
+from understudy.operations.reading import (
+    change,
+    decode_assistant,
+    decode_file,
+    decode_message,
+    decode_thread,
+    encode,
+    find,
+    page,
+)
 from understudy.operations.refusals import no_such
-from understudy.storage.base import Conflict, Delete, Insert, Row, Rows, Scope, Slice
+from understudy.storage.base import (
+    Conflict,
+    Delete,
+    Insert,
+    Kind,
+    Replace,
+    Row,
+    Rows,
+    Scope,
+    Slice,
+)
 from understudy.wire.objects.files import File
 from understudy.wire.params.files import NewFile
 
@@ -56,13 +77,40 @@ async def list_page(ports: Ports, caller: Caller, part: Slice, purpose: str | No
 
 
 async def delete(ports: Ports, caller: Caller, file_id: str) -> None:
-    """Delete a file and its bytes (FILE-07)."""
+    """Delete a file and its bytes, and take it out of whatever names it (FILE-07)."""
+    await get(ports, caller, file_id)
+    for kind, object_id in await ports.storage.users_of_file(file_id):
+        await _detach(ports, caller, kind, object_id, file_id)
     order = Delete(kind="file", project_id=caller.project_id, id=file_id, now=ports.now)
     try:
         await ports.storage.write(order)
     except Conflict as conflict:
         raise no_such("file", file_id) from conflict
     await ports.files.delete(file_id)
+
+
+async def _detach(ports: Ports, caller: Caller, kind: Kind, object_id: str, file_id: str) -> None:
+    def decide(row: Row) -> Replace:
+        return Replace(
+            kind=kind,
+            project_id=caller.project_id,
+            id=object_id,
+            read=row.body,
+            body=_WITHOUT[kind](row.body, file_id),
+            file_ids=tuple(one for one in row.file_ids if one != file_id),
+        )
+
+    try:
+        await change(ports, caller, partial(find, ports, caller, kind, object_id), decide)
+    except NotFound:
+        return  # deleted before its file
+
+
+_WITHOUT: dict[Kind, Callable[[bytes, str], bytes]] = {
+    "assistant": lambda body, gone: encode(assistant_without(decode_assistant(body), gone)),
+    "thread": lambda body, gone: encode(thread_without(decode_thread(body), gone)),
+    "message": lambda body, gone: encode(message_without(decode_message(body), gone)),
+}
 
 
 async def content(ports: Ports, caller: Caller, file_id: str) -> tuple[File, AsyncIterator[bytes]]:

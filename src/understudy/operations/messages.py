@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from understudy.errors import NotFound
 from understudy.ids import new_id
+from understudy.operations.file_uses import message_files, resource_files
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import (
     change,
@@ -90,6 +91,7 @@ def message_insert(
         created_at=message.created_at,
         body=encode(message),
         file_ids=tuple(new.file_ids),
+        uses=message_files(message),
         thread_id=thread_id,
         needs_free_thread=needs_free_thread,
     )
@@ -120,8 +122,7 @@ async def share_files(
         return []
     row = await find(ports, caller, "thread", thread_id)
     thread = decode_thread(row.body)
-    known = thread.tool_resources.code_interpreter
-    file_ids = dict.fromkeys([*(known.file_ids if known else ()), *added])
+    file_ids = dict.fromkeys([*resource_files(thread.tool_resources), *added])
     resources = replace(
         thread.tool_resources, code_interpreter=CodeInterpreterResources([*file_ids])
     )
@@ -132,6 +133,7 @@ async def share_files(
             id=thread_id,
             read=row.body,
             body=encode(replace(thread, tool_resources=resources)),
+            uses=tuple(resource_files(resources)),
         )
     ]
 

@@ -6,6 +6,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from understudy.ids import new_id
+from understudy.operations.file_uses import resource_files
 from understudy.operations.messages import message_insert, refuse_unknown_files, tool_file_ids
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import (
@@ -38,8 +39,7 @@ async def prepare(
     if new.new_vector_stores:
         raise vector_stores_missing()
     await refuse_unknown_files(ports, caller, new.messages)
-    named = new.tool_resources.code_interpreter
-    await missing_files_refused(ports, caller, named.file_ids if named else [])
+    await missing_files_refused(ports, caller, resource_files(new.tool_resources))
     thread = Thread(
         id=new_id("thread"),
         created_at=ports.now,
@@ -52,6 +52,7 @@ async def prepare(
         id=thread.id,
         created_at=thread.created_at,
         body=encode(thread),
+        uses=tuple(resource_files(thread.tool_resources)),
     )
     messages = (message_insert(ports, caller, thread.id, one)[1] for one in new.messages)
     return thread, (insert, *messages)
@@ -62,8 +63,7 @@ def _resources(new: NewThread) -> ToolResources:
     attached = [one for message in new.messages for one in tool_file_ids(message)]
     if not attached:
         return new.tool_resources
-    named = new.tool_resources.code_interpreter
-    file_ids = dict.fromkeys([*(named.file_ids if named else ()), *attached])
+    file_ids = dict.fromkeys([*resource_files(new.tool_resources), *attached])
     return replace(new.tool_resources, code_interpreter=CodeInterpreterResources([*file_ids]))
 
 
@@ -81,8 +81,7 @@ async def list_page(ports: Ports, caller: Caller, part: Slice, metadata: dict[st
 async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadChanges) -> Row:
     """Change metadata and tool resources (THR-04)."""
     if isinstance(changes.tool_resources, ToolResources):
-        named = changes.tool_resources.code_interpreter
-        await missing_files_refused(ports, caller, named.file_ids if named else [])
+        await missing_files_refused(ports, caller, resource_files(changes.tool_resources))
 
     def decide(row: Row) -> Replace:
         thread = _changed(decode_thread(row.body), changes)
@@ -92,6 +91,7 @@ async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadCh
             id=thread_id,
             read=row.body,
             body=encode(thread),
+            uses=tuple(resource_files(thread.tool_resources)),
         )
 
     return await change(ports, caller, partial(get, ports, caller, thread_id), decide)

@@ -82,7 +82,10 @@ class Rows(Struct, frozen=True):
 
 
 class Insert(Struct, frozen=True, kw_only=True):
-    """A new object. With ``needs_free_thread`` the thread must have no active run (ERR-50)."""
+    """A new object. With ``needs_free_thread`` the thread must have no active run (ERR-50).
+
+    ``uses`` are all files that the object names, so that a deleted file is found in it (FILE-07).
+    """
 
     kind: Kind
     project_id: str
@@ -90,6 +93,7 @@ class Insert(Struct, frozen=True, kw_only=True):
     created_at: int
     body: bytes
     file_ids: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     thread_id: str | None = None
     run_id: str | None = None
     purpose: str | None = None
@@ -110,6 +114,7 @@ class Replace(Struct, frozen=True, kw_only=True):
     read: bytes
     body: bytes
     file_ids: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     metadata: bytes | None = None
 
 
@@ -218,6 +223,10 @@ class Objects(Protocol):
 
     async def missing_files(self, project_id: str, file_ids: Sequence[str]) -> list[str]:
         """Return those of the ids that the project has no file for, in their order."""
+        ...
+
+    async def users_of_file(self, file_id: str) -> Sequence[tuple[Kind, str]]:
+        """Return (kind, id) of the objects that name the file, or once did."""
         ...
 
     def write(self, *changes: Change) -> Awaitable[Written]:

@@ -25,6 +25,8 @@ export const FAILING = 'break before the first word';
 export const FAILING_LATE = 'break after a word';
 export const SLOW = 'count slowly';
 export const LONG = 'ramble on';
+export const SILENT = 'think for a while';
+export const SILENT_ANSWER = 'At last.';
 export const CITIES = ['Paris', 'Rome'];
 export const WEATHER_TOOL = {
   type: 'function',

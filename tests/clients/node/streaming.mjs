@@ -1,7 +1,7 @@
 // AssistantStream and `stream: true` (STR-01 to STR-04, SDK-03 to SDK-05, SDK-09).
 
 import {
-  MESSAGE_STEP, PLAIN, PLAIN_ANSWER, RUN_STARTS, Recorder, expect, newAssistant, newThread, play,
+  MESSAGE_STEP, PLAIN, PLAIN_ANSWER, RUN_STARTS, Recorder, SILENT, SILENT_ANSWER, expect, newAssistant, newThread, play,
   textOf, withoutRepeats,
 } from './common.mjs';
 
@@ -41,6 +41,15 @@ async function raw(client, assistant, body) {
   expect('raw events (STR-04)', withoutRepeats(both), wanted);
 }
 
+// Keep-alive comments are no events to any client (STR-16).
+async function silence(client, assistant) {
+  const thread = await newThread(client, SILENT);
+  const stream = client.beta.threads.runs.stream(thread.id, { assistant_id: assistant.id });
+  const heard = new Recorder(stream);
+  expect('text', (await stream.finalMessages()).map(textOf), [SILENT_ANSWER]);
+  expect('events (STR-16)', heard.eventNames(), [...RUN_STARTS, ...MESSAGE_STEP]);
+}
+
 async function iterated(client, assistant) {
   const thread = await newThread(client, PLAIN);
   const names = [];
@@ -59,4 +68,5 @@ await play(async (client) => {
   await check(threads.createAndRunStream(body), ['thread.created']);
   await raw(client, assistant, body);
   await iterated(client, assistant);
+  await silence(client, assistant);
 });

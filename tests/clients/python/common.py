@@ -34,6 +34,8 @@ SLOW = "count slowly"
 UNHURRIED = "count briefly"
 UNHURRIED_ANSWER = "one two three four five"
 LONG = "ramble on"
+SILENT = "think for a while"
+SILENT_ANSWER = "At last."
 
 CITIES = ["Paris", "Rome"]
 WEATHER_TOOL = {

@@ -8,6 +8,8 @@ from common import (
     FUNCTIONS_ANSWER,
     PLAIN,
     PLAIN_ANSWER,
+    SILENT,
+    SILENT_ANSWER,
     UNHURRIED,
     UNHURRIED_ANSWER,
     WEATHER_TOOL,
@@ -123,6 +125,20 @@ async def leaves_early(client):
     expect("whole answer", text_of(newest), UNHURRIED_ANSWER)
 
 
+async def keeps_alive(client):
+    """Keep-alive comments are no events to any client, with `id:` lines before them (STR-16).
+
+    The Python packages take the blank line behind a comment for an event with an empty body once
+    they have seen an `id:`; the comment must stand without one.
+    """
+    assistant = await new_assistant(client)
+    thread = await new_thread(client, SILENT)
+    runs = client.beta.threads.runs
+    events = await read(runs.create(thread.id, assistant_id=assistant.id, stream=True))
+    expect("events (STR-16)", names(events), START + MESSAGE)
+    expect("text", text(events), SILENT_ANSWER)
+
+
 async def bytes_on_the_wire(client):
     assistant = await new_assistant(client)
     thread = await new_thread(client, PLAIN)
@@ -145,6 +161,7 @@ async def scenario(client):
     await plain(client)
     await functions(client)
     await leaves_early(client)
+    await keeps_alive(client)
     await bytes_on_the_wire(client)
 
 

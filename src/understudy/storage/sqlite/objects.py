@@ -149,6 +149,24 @@ def insert(connection: sqlite3.Connection, row: Insert) -> None:
     connection.execute(
         f"INSERT INTO {TABLES[row.kind]} ({names}) VALUES ({places})", tuple(columns.values())
     )
+    _note_uses(connection, row.kind, row.id, row.uses)
+
+
+def _note_uses(
+    connection: sqlite3.Connection, kind: Kind, object_id: str, file_ids: Sequence[str]
+) -> None:
+    for file_id in file_ids:
+        connection.execute(
+            "INSERT OR IGNORE INTO file_uses (file_id, kind, object_id) VALUES (?, ?, ?)",
+            (file_id, kind, object_id),
+        )
+
+
+def users_of_file(connection: sqlite3.Connection, file_id: str) -> list[tuple[Kind, str]]:
+    """Return (kind, id) of the objects that name the file, or once did."""
+    return connection.execute(
+        "SELECT kind, object_id FROM file_uses WHERE file_id = ?", (file_id,)
+    ).fetchall()
 
 
 def _check_thread(connection: sqlite3.Connection, project_id: str, thread_id: str) -> None:
@@ -194,6 +212,7 @@ def replace(connection: sqlite3.Connection, change: Replace) -> None:
     )
     if done.rowcount == 0:
         raise Conflict
+    _note_uses(connection, change.kind, change.id, change.uses)
 
 
 def delete(connection: sqlite3.Connection, change: Delete) -> None:

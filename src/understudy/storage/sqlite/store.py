@@ -67,6 +67,9 @@ class SqliteStorage:
     async def missing_files(self, project_id: str, file_ids: Sequence[str]) -> list[str]:
         return objects.missing_files(self._reading, project_id, file_ids)
 
+    async def users_of_file(self, file_id: str) -> Sequence[tuple[Kind, str]]:
+        return objects.users_of_file(self._reading, file_id)
+
     def write(self, *changes: Change) -> Awaitable[Written]:
         return self._writer.submit(partial(_apply, changes))
 

@@ -127,6 +127,14 @@ CREATE INDEX files_listed ON files (project_id, created_at, sequence)
 CREATE INDEX files_expiring ON files (expires_at)
     WHERE expires_at IS NOT NULL AND deleted_at IS NULL;
 
+-- Which objects name a file, or once did: where to look when it is deleted (FILE-07).
+CREATE TABLE file_uses (
+    file_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    PRIMARY KEY (file_id, kind, object_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE answers (
     project_id TEXT NOT NULL,
     key TEXT NOT NULL,
