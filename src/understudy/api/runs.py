@@ -17,7 +17,7 @@ from understudy.wire.params.pages import parse_include
 from understudy.wire.violations import unsupported
 
 _DIGITS_MAX = 12
-_BUSY_THREAD = ("reject", "enqueue", "interrupt")
+BUSY_THREAD = ("reject", "enqueue", "interrupt")
 
 
 async def create(ask: Ask) -> Reply | Stream:
@@ -103,8 +103,8 @@ def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:
 
 def _options(ask: Ask) -> RunOptions:
     busy = ask.headers.get("understudy-busy-thread", "reject")
-    if busy not in _BUSY_THREAD:
-        raise unsupported("Understudy-Busy-Thread", busy, _BUSY_THREAD)
+    if busy not in BUSY_THREAD:
+        raise unsupported("Understudy-Busy-Thread", busy, BUSY_THREAD)
     return RunOptions(
         on_busy_thread=cast("BusyThread", busy),
         expires_after_seconds=_whole_seconds(ask, "understudy-expires-after"),

@@ -1,7 +1,11 @@
 """Serves HTTP until the process is told to stop."""
 
+import asyncio
 import ipaddress
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -11,6 +15,23 @@ from understudy.errors import Misconfigured
 from understudy.operations import keys
 from understudy.operations.ports import Ports
 from understudy.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, except that a signal ends ``serve`` and not the process: ours is not done then."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Turn SIGINT and SIGTERM into a request to stop; a second SIGINT does not wait."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
 
 
 async def serve_until_stopped(settings: Settings, listening: socket.socket) -> None:
@@ -28,7 +49,7 @@ async def serve_until_stopped(settings: Settings, listening: socket.socket) -> N
             backlog=2048,
         )
         await show_banner(settings, ports, listening.getsockname()[1], new_key)
-        await uvicorn.Server(config).serve([listening])
+        await _Server(config).serve([listening])
 
 
 async def _first_key(ports: Ports, host: str) -> str | None:

@@ -77,7 +77,7 @@ class Sweeper:
             return
         hold = Hold(record, self._storage, self._dispatch, self._clock)
         try:
-            await hold.happen(Expired())
+            await hold.happen(Expired(unheld=True))
         except (Superseded, NotAllowed):
             log.debug("expiry_came_too_late", run_id=run_id)
 

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from understudy.errors import InvalidRequest, NotFound
 from understudy.storage.base import Kind
+from understudy.wire import v1
+from understudy.wire.era import Era
+from understudy.wire.objects.runs import RunStatus
 
 _NOUNS: dict[Kind, str] = {
     "assistant": "assistant",
@@ -12,6 +15,11 @@ _NOUNS: dict[Kind, str] = {
     "run": "run",
     "run_step": "run step",
 }
+
+
+def status_shown(status: RunStatus, era: Era) -> str:
+    """Return the status as the era knows it (RUN-1E)."""
+    return v1.status(status) if era == "v1" else status
 
 
 def no_such(kind: Kind, object_id: str) -> NotFound:
@@ -36,14 +44,15 @@ def thread_is_locked(thread_id: str, run_id: str) -> InvalidRequest:
     return InvalidRequest(f"Can't add messages to {thread_id} while a run {run_id} is active.")
 
 
-def run_takes_no_outputs(status: str) -> InvalidRequest:
+def run_takes_no_outputs(status: RunStatus, era: Era) -> InvalidRequest:
     """ERR-52."""
-    return InvalidRequest(f'Runs in status "{status}" do not accept tool outputs.')
+    shown = status_shown(status, era)
+    return InvalidRequest(f'Runs in status "{shown}" do not accept tool outputs.')
 
 
-def run_cannot_be_cancelled(status: str) -> InvalidRequest:
+def run_cannot_be_cancelled(status: RunStatus, era: Era) -> InvalidRequest:
     """ERR-53."""
-    return InvalidRequest(f"Cannot cancel run with status '{status}'.")
+    return InvalidRequest(f"Cannot cancel run with status '{status_shown(status, era)}'.")
 
 
 def wrong_tool_outputs(expected: Sequence[str], got: Sequence[str]) -> InvalidRequest:

@@ -80,14 +80,14 @@ async def submit_tool_outputs(
 ) -> Accepted:
     """Hand the outputs of all pending calls to the run, which is then queued again (RUN-41)."""
     record = await _record(ports, caller, thread_id, run_id)
-    happening = _submitted(record, outputs)
+    happening = _submitted(record, outputs, caller)
     subscription = await ports.dispatch.subscribe(run_id) if outputs.stream else None
     change_ = await _apply(ports, record, happening, caller)
     if change_ is None:
         if subscription is not None:
             subscription.close()
         now = await _record(ports, caller, thread_id, run_id)
-        raise run_takes_no_outputs(now.state.run.status)  # RUN-44
+        raise run_takes_no_outputs(now.state.run.status, caller.era)  # RUN-44
     before = EventId(record.state.attempt, record.state.position)
     ports.dispatch.publish(run_id, change_.events, before)
     await ports.dispatch.offer(run_id)
@@ -95,10 +95,12 @@ async def submit_tool_outputs(
     return Accepted(row=row, after=before, subscription=subscription)
 
 
-def _submitted(record: RunRecord, outputs: SubmittedOutputs) -> ToolOutputsSubmitted:
+def _submitted(
+    record: RunRecord, outputs: SubmittedOutputs, caller: Caller
+) -> ToolOutputsSubmitted:
     run = record.state.run
     if run.status != "requires_action" or run.required_action is None:
-        raise run_takes_no_outputs(run.status)
+        raise run_takes_no_outputs(run.status, caller.era)
     expected = [call.id for call in run.required_action.submit_tool_outputs.tool_calls]
     got = [output.tool_call_id or "" for output in outputs.tool_outputs]
     if sorted(expected) != sorted(got):
@@ -118,7 +120,7 @@ async def cancel(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> R
             await ports.dispatch.interrupt(run_id)
             await ports.dispatch.offer(run_id)
             return Row(run_id, encode(done.run), record.file_ids)
-    raise run_cannot_be_cancelled(record.state.run.status)
+    raise run_cannot_be_cancelled(record.state.run.status, caller.era)
 
 
 async def _record(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> RunRecord:

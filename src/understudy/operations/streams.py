@@ -6,7 +6,7 @@ from understudy.dispatch.base import Subscription
 from understudy.operations.ports import Caller, Ports
 from understudy.runs.status import TERMINAL as TERMINAL_STATUSES
 from understudy.runs.transcript import Story, retell, unseen
-from understudy.storage.base import Scope
+from understudy.storage.base import RunHistory, Scope
 from understudy.wire.events import STOPPING, TERMINAL, EventId, RunEvent
 
 
@@ -34,13 +34,16 @@ async def follow(
     opened_after = subscription.opened_after
     has_all = opened_after is not None and opened_after <= after
     ask_rows = not (listening_since_after or has_all)
-    idle = False
+    idle, over = False, False
     try:
         while True:
             if ask_rows:
-                events = await _told_by_rows(ports, scope, run_id, after)
-                if events is None:
+                history = await ports.storage.run_history(scope, run_id)
+                if history is None:
                     return
+                events = list(retell(_story(history), after))
+                # Of the same snapshot as the events: a later look could find an untold end.
+                over = history.record.state.run.status in TERMINAL_STATUSES
             else:
                 events = [*await subscription.next(patience_seconds)]
             fresh = _unseen(events, after)
@@ -48,9 +51,7 @@ async def follow(
                 after = fresh[-1].id
             if fresh or (idle and ask_rows):
                 yield fresh
-            if any(event.name in ends for event in fresh):
-                return
-            if ask_rows and await _is_over(ports, run_id):
+            if over or any(event.name in ends for event in fresh):
                 return
             idle = not events
             ask_rows = idle and not ask_rows
@@ -68,22 +69,11 @@ def _unseen(events: Sequence[RunEvent], after: EventId) -> list[RunEvent]:
     return fresh
 
 
-async def _told_by_rows(
-    ports: Ports, scope: Scope, run_id: str, after: EventId
-) -> list[RunEvent] | None:
-    history = await ports.storage.run_history(scope, run_id)
-    if history is None:
-        return None
-    story = Story(
+def _story(history: RunHistory) -> Story:
+    return Story(
         run=history.record.state.run,
         deadline=history.record.state.deadline,
         journal=history.journal,
         steps=history.steps,
         messages=history.messages,
     )
-    return list(retell(story, after))
-
-
-async def _is_over(ports: Ports, run_id: str) -> bool:
-    record = await ports.storage.run_record(run_id)
-    return record is None or record.state.run.status in TERMINAL_STATUSES

@@ -84,9 +84,14 @@ class Cancelled(Happening, frozen=True, kw_only=True):
 
 
 class Expired(Happening, frozen=True, kw_only=True):
-    """The time for the run is over (RUN-19)."""
+    """The time for the run is over (RUN-19).
+
+    ``unheld`` when no worker has the run: this is then an attempt of its own, so that its events
+    come behind whatever a worker that died had told.
+    """
 
     content: tuple[Content, ...] = ()
+    unheld: bool = False
 
 
 class Failed(Happening, frozen=True, kw_only=True):

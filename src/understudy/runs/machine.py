@@ -310,6 +310,7 @@ def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:
 
 
 def _expired(draft: _Draft, happening: h.Expired) -> None:
+    draft.attempt += happening.unheld
     if draft.run.status == "cancelled":
         _cancelled(draft, happening)
         return

@@ -2,11 +2,13 @@
 
 import re
 import sqlite3
+import time
 from importlib.resources import files
 from pathlib import Path
 
 from understudy.errors import Misconfigured
 
+BUSY_SECONDS = 10
 VERSION_NEEDED = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
 
 
@@ -24,14 +26,28 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        _switch_to_wal(connection)
     except sqlite3.Error as error:
         raise Misconfigured(f"The database {path} cannot be opened: {error}.") from error
     connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute("PRAGMA busy_timeout = 10000")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -8192")
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Switch the journal. SQLite does not wait for others here, so this does."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -85,8 +85,11 @@ def _where(scope: Scope) -> tuple[str, list[str | int]]:
             conditions.append(f"{column} = ?")
             values.append(value)
     for key, value in scope.metadata.items():
-        conditions.append("json_extract(CAST(body AS TEXT), '$.metadata.' || ?) = ?")
-        values += [msgspec.json.encode(key).decode(), value]
+        conditions.append(
+            "EXISTS (SELECT 1 FROM json_each(CAST(body AS TEXT), '$.metadata') AS pair "
+            "WHERE pair.key = ? AND pair.value = ?)"
+        )
+        values += [key, value]
     return " AND ".join(conditions), [*values]
 
 

@@ -160,8 +160,9 @@ def _apply(changes: Sequence[Change], connection: sqlite3.Connection) -> Written
             outcome = _apply_one(connection, change)
             written = outcome if isinstance(change, StartRun | CommitRun) else written
     except BaseException:
-        connection.execute("ROLLBACK TO several")
-        connection.execute("RELEASE several")
+        if connection.in_transaction:  # a full disk makes SQLite roll back everything by itself
+            connection.execute("ROLLBACK TO several")
+            connection.execute("RELEASE several")
         raise
     if not written.applied:
         connection.execute("ROLLBACK TO several")

@@ -6,7 +6,7 @@ from understudy.wire.era import Era
 from understudy.wire.violations import string_too_long, wrong_id_characters, wrong_prefix
 
 _CHARACTERS_MAX = 64
-_PREFIXES = {
+PREFIXES = {
     "assistant_id": "asst",
     "thread_id": "thread",
     "message_id": "msg",
@@ -25,8 +25,8 @@ def check_id(name: str, value: str, era: Era) -> None:
     """
     if era == "v1":
         return
-    if not value.startswith(_PREFIXES[name]):
-        raise wrong_prefix(name, value, _PREFIXES[name])
+    if not value.startswith(PREFIXES[name]):
+        raise wrong_prefix(name, value, PREFIXES[name])
     if not _ID.fullmatch(value):
         raise wrong_id_characters(name, value)
     if len(value) > _CHARACTERS_MAX:

@@ -8,7 +8,7 @@ from understudy.wire.v1.assistants import AssistantFile, assistant, assistant_fi
 from understudy.wire.v1.deltas import message_delta, step_delta
 from understudy.wire.v1.events import event_name
 from understudy.wire.v1.messages import MessageFile, message, message_file
-from understudy.wire.v1.runs import run
+from understudy.wire.v1.runs import run, status
 from understudy.wire.v1.steps import step
 from understudy.wire.v1.threads import thread
 
@@ -22,6 +22,7 @@ __all__ = [
     "message_delta",
     "message_file",
     "run",
+    "status",
     "step",
     "step_delta",
     "thread",

@@ -67,7 +67,7 @@ def run(newer: Run, file_ids: Sequence[str]) -> RunV1:
         created_at=newer.created_at,
         assistant_id=newer.assistant_id,
         thread_id=newer.thread_id,
-        status=_status(newer.status),
+        status=status(newer.status),
         started_at=newer.started_at,
         expires_at=newer.expires_at,
         cancelled_at=newer.cancelled_at,
@@ -92,6 +92,6 @@ def run(newer: Run, file_ids: Sequence[str]) -> RunV1:
     )
 
 
-def _status(newer: RunStatus) -> RunStatusV1:
+def status(newer: RunStatus) -> RunStatusV1:
     """Return the status: a client of v1 would poll an incomplete run for ever (RUN-1E, SDK-06)."""
     return "completed" if newer == "incomplete" else newer
