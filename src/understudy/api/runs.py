@@ -2,6 +2,8 @@
 
 from typing import cast
 
+import msgspec
+
 from understudy.api.ask import Ask, Reply, Stream
 from understudy.api.paging import asked_part
 from understudy.api.sse import event_stream, last_event_id
@@ -11,12 +13,14 @@ from understudy.operations import run_creation, run_waiting, runs
 from understudy.operations.accepted import Accepted
 from understudy.operations.reading import decode_run
 from understudy.operations.run_creation import BusyThread, RunOptions
+from understudy.storage.base import Row
 from understudy.wire.events import BEGINNING
 from understudy.wire.params import runs as params
 from understudy.wire.params.pages import parse_include
 from understudy.wire.violations import unsupported
 
 _DIGITS_MAX = 12
+POLL_FIRST_MS = 50
 BUSY_THREAD = ("reject", "enqueue", "interrupt")
 
 
@@ -45,8 +49,7 @@ async def retrieve(ask: Ask) -> Reply:
         row = await run_waiting.wait_for(ask.ports, ask.caller, thread_id, run_id, seconds)
     else:
         row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
-    poll_after = b"%d" % ask.ports.settings.poll_after_ms
-    return show("run", row, ask.era, ((b"openai-poll-after-ms", poll_after),))
+    return show("run", row, ask.era, ((b"openai-poll-after-ms", _poll_after(ask, row)),))
 
 
 async def list_(ask: Ask) -> Reply:
@@ -85,6 +88,17 @@ async def events(ask: Ask) -> Stream:
     row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
     subscription = await ask.ports.dispatch.subscribe(run_id)
     return event_stream(ask, thread_id, row, subscription, after, until_over=True)
+
+
+def _poll_after(ask: Ask, row: Row) -> bytes:
+    """Ask a young run's client to come back soon, an older one's less often (GEN-10)."""
+    age_seconds = max(0, ask.ports.now - msgspec.json.decode(row.body, type=_Age).created_at)
+    soon = POLL_FIRST_MS * (1 + age_seconds)
+    return b"%d" % min(soon, ask.ports.settings.poll_after_ms)
+
+
+class _Age(msgspec.Struct):
+    created_at: int
 
 
 def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:

@@ -54,6 +54,9 @@ class Server:
         if path in ("/healthz", "/readyz"):
             await _answer_health(self._ports, path, send)
             return
+        if path == "/openapi.json":
+            await _answer_openapi(send)
+            return
         prefix = next((one for one in PREFIXES if path.startswith(one + "/")), None)
         inner = self._inner_scope(scope, prefix or "")
         try:
@@ -103,7 +106,17 @@ async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _answer_health(ports: Ports, path: str, send: Send) -> None:
-    reply: Reply = healthy() if path == "/healthz" else await ready(ports)
+    await _answer_plainly(healthy() if path == "/healthz" else await ready(ports), send)
+
+
+async def _answer_openapi(send: Send) -> None:
+    """Imports the description of the API only now: starts are too frequent to wait for it."""
+    from understudy.api.openapi import document  # noqa: PLC0415
+
+    await _answer_plainly(Reply(body=document()), send)
+
+
+async def _answer_plainly(reply: Reply, send: Send) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(reply.body))]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

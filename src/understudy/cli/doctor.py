@@ -4,23 +4,28 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from understudy.cli.options import Config, DataDir
+from understudy.cli.options import Config, DataDir, Host, Port
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from understudy.cli.examination import Patient
 
 
-def doctor(data_dir: DataDir = None, config: Config = None) -> None:
+def doctor(
+    host: Host = None, port: Port = None, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Check everything and say how to mend what is wrong."""
     import asyncio
 
-    problems = asyncio.run(_examine(config, data_dir))
+    from understudy.cli.examination import Patient
+
+    given = {"host": host, "port": port, "data_dir": data_dir}
+    problems = asyncio.run(_examine(Patient(config=config, given=given)))
     if problems:
         typer.echo(f"understudy: {problems} problem{'s' if problems > 1 else ''}.", err=True)
         raise typer.Exit(1)
 
 
-async def _examine(config: "Path | None", data_dir: "Path | None") -> int:
+async def _examine(patient: "Patient") -> int:
     """Show the findings as they come, and return how many are problems."""
     from rich.console import Console
 
@@ -29,7 +34,7 @@ async def _examine(config: "Path | None", data_dir: "Path | None") -> int:
 
     console = Console(highlight=False, soft_wrap=True)
     problems = 0
-    async for finding in examine(config, data_dir):
+    async for finding in examine(patient):
         show(console, finding)
         problems += finding.state == "problem"
     return problems

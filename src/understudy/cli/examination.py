@@ -2,9 +2,12 @@
 
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
 
 from understudy.app import open_models, open_ports, open_storage
 from understudy.cli.check_machine import check_folder, check_port, check_python, check_sqlite
@@ -16,16 +19,23 @@ from understudy.operations.ports import Ports
 from understudy.settings import CONFIG_NAME, Settings, load_settings
 
 
-async def examine(config: Path | None, data_dir: Path | None) -> AsyncIterator[Finding]:
+class Patient(Struct, frozen=True, kw_only=True):
+    """The server to examine: its configuration file, and what the command line gives besides."""
+
+    config: Path | None
+    given: Mapping[str, Any]
+
+
+async def examine(patient: Patient) -> AsyncIterator[Finding]:
     """Yield one finding after the other; nothing is changed but what a start would change."""
     yield check_python()
     yield check_sqlite()
     try:
-        settings = load_settings(config, data_dir=data_dir)
+        settings = load_settings(patient.config, **patient.given)
     except Misconfigured as error:
         yield problem("Settings", str(error), "Correct it; the names stand in docs/settings.md.")
         return
-    yield ok("Settings", _where_from(config))
+    yield ok("Settings", _where_from(patient.config))
     folder = check_folder(settings.data_dir)
     yield folder
     yield check_port(settings)

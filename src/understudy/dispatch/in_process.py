@@ -38,9 +38,23 @@ class _Channel:
 
 
 class InProcessSubscription:
-    """A listener of one channel."""
+    """A listener of one channel.
 
-    __slots__ = ("_channel", "_on_close", "_pending", "_ready", "_waiter", "opened_after")
+    Its timer is not moved for every batch of events: when it rings, it looks since when the reader
+    has been waiting, and sets itself again for the rest.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_loop",
+        "_on_close",
+        "_pending",
+        "_ready",
+        "_timer",
+        "_waiter",
+        "_waits_until",
+        "opened_after",
+    )
 
     def __init__(self, channel: _Channel, on_close: Callable[[], None]) -> None:
         self.opened_after = channel.opened_after
@@ -48,14 +62,16 @@ class InProcessSubscription:
         self._on_close = on_close
         self._pending = list(channel.backlog)
         self._ready = bool(self._pending)
+        self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
+        self._waits_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def push(self, events: Sequence[RunEvent]) -> None:
         """Take events, or none; the reader wakes up once per turn of the event loop."""
         self._pending += events
         self._ready = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
         """Return what has come since the last call, text deltas merged; empty after a timeout."""
@@ -66,25 +82,42 @@ class InProcessSubscription:
         return merged(events) if len(events) > 1 else events
 
     async def _wait(self, timeout_seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._waiter = waiter = loop.create_future()
-        timer = loop.call_later(timeout_seconds, _wake, waiter)
+        self._waiter = self._loop.create_future()
+        self._waits_until = self._loop.time() + timeout_seconds
+        if self._timer is None or self._timer.when() > self._waits_until:
+            self._set_timer()
         try:
-            await waiter
+            await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
 
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._waits_until, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() >= self._waits_until:
+            self._wake()
+        else:
+            self._set_timer()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; whoever still waits is told nothing more."""
+        self._wake()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self in self._channel.listeners:
             self._channel.listeners.remove(self)
             self._on_close()
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 class InProcessDispatch:

@@ -32,6 +32,7 @@ class Hold:
         self._dispatch = dispatch
         self._clock = clock
         self._untold: list[RunEvent] = []
+        self._told_position = record.state.position
 
     async def happen(self, happening: Happening) -> None:
         """Commit what follows from the happening, then tell it.
@@ -40,6 +41,7 @@ class Hold:
         known, so that state and rows never part.
         """
         self.flush()
+        self.state = replace(self.state, position=self._told_position)
         change = apply(self.state, happening, int(self._clock.now()))
         order = CommitRun(change=change, project_id=self.project_id)
         pending = asyncio.ensure_future(_as_future(self._storage.write(order)))
@@ -55,6 +57,7 @@ class Hold:
             raise Superseded
         before = EventId(self.state.attempt, self.state.position)
         self.state = after(self.state, change)
+        self._told_position = self.state.position
         self._dispatch.publish(change.run.id, change.events, before)
         if written.promoted_run_id is not None:
             await self._dispatch.offer(written.promoted_run_id)
@@ -63,18 +66,17 @@ class Hold:
         self, name: EventName, data: MessageDelta | StepDelta, width: int, *, resumed: bool
     ) -> None:
         """Note a delta; it is published with the others of its batch."""
-        position = self.state.position + width
+        self._told_position += width
         self._untold.append(
             RunEvent(
                 attempt=self.state.attempt,
-                position=position,
+                position=self._told_position,
                 name=name,
                 data=data,
                 width=width,
                 resumed=resumed,
             )
         )
-        self.state = replace(self.state, position=position)
 
     def flush(self) -> None:
         """Publish the deltas that were noted."""
@@ -93,8 +95,8 @@ class Hold:
         record = await self._storage.run_record(self.state.run.id)
         if record is None or record.state.attempt != self.state.attempt:
             return False
-        position = max(record.state.position, self.state.position)
-        self.state = replace(record.state, position=position)
+        self._told_position = max(record.state.position, self._told_position)
+        self.state = record.state
         return True
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from understudy.errors import Misconfigured
 
 BUSY_SECONDS = 10
+# 16 MiB of log before it is copied back: runs rewrite the same pages, which are then copied once.
+CHECKPOINT_PAGES = 4_000
 VERSION_NEEDED = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
 
 
@@ -31,6 +33,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise Misconfigured(f"The database {path} cannot be opened: {error}.") from error
     connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -8192")
     return connection

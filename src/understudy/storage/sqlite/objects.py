@@ -235,7 +235,8 @@ def _delete_contents(connection: sqlite3.Connection, change: Delete) -> None:
     """A thread takes its steps, runs and messages with it (THR-05); an active run just ends."""
     connection.execute(
         "UPDATE run_steps SET deleted_at = ?, body = x'' "
-        "WHERE run_id IN (SELECT id FROM runs WHERE thread_id = ? AND deleted_at IS NULL)",
+        "WHERE deleted_at IS NULL "
+        "AND run_id IN (SELECT id FROM runs WHERE thread_id = ? AND deleted_at IS NULL)",
         (change.now, change.id),
     )
     connection.execute(
