@@ -49,7 +49,7 @@ async def create_file(ask: Ask) -> Reply:
     assistant_id = ask.id("assistant_id")
     file_id = params.parse_create_file(ask.body)
     row = await assistants.attach_file(ask.ports, ask.caller, assistant_id, file_id)
-    return show_struct(_file(row, file_id))
+    return show("assistant_file", row, ask.era)
 
 
 async def retrieve_file(ask: Ask) -> Reply:

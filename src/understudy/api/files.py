@@ -65,16 +65,21 @@ async def content(ask: Ask) -> Stream:
         first = await anext(chunks, b"")
     except KeyError as error:
         raise no_such("file", file_id) from error
-    name = quote(file.filename)
-    disposition = f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}"
     return Stream(
         pieces=_from(first, chunks),
         content_type=b"application/octet-stream",
         headers=(
-            (b"content-disposition", disposition.encode()),
+            (b"content-disposition", _disposition(file.filename).encode()),
             (b"content-length", b"%d" % file.bytes),
         ),
     )
+
+
+def _disposition(name: str) -> str:
+    """Return the header for clients that know RFC 6266, and for those that do not."""
+    plain = name.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
+    exact = "" if name.isascii() else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{exact}'
 
 
 async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

@@ -234,11 +234,9 @@ _SECURITY_SCHEMES: Json = {
 def document() -> bytes:
     """Return the OpenAPI 3.1 document, encoded."""
     described = {row: _DESCRIBED.get(row.handler, Described()) for row in TABLE}
-    structs = {one.sends for one in described.values()} | {
-        one.answers for one in described.values()
-    }
-    known = sorted((s for s in structs if isinstance(s, type)), key=lambda s: s.__qualname__)
-    references, schemas = _schemas([ErrorEnvelope, *known])
+    answers = dict.fromkeys(one.answers for one in described.values())
+    structs = [one for one in answers if isinstance(one, type)]
+    references, schemas = _schemas([ErrorEnvelope, *_PUBLIC_NAMES, *structs])
     paths: dict[str, Json] = {}
     for row, what in described.items():
         path = _PATH_PARAMETER.sub(r"{\1}", row.path)

@@ -6,7 +6,7 @@ import msgspec
 
 from understudy.api.ask import Ask, Reply, Stream
 from understudy.api.paging import asked_part
-from understudy.api.sse import event_stream, last_event_id
+from understudy.api.sse import cancels_on_disconnect, event_stream, last_event_id
 from understudy.api.views import show, show_page
 from understudy.errors import InvalidRequest
 from understudy.operations import run_creation, run_waiting, runs
@@ -71,6 +71,7 @@ async def submit_tool_outputs(ask: Ask) -> Reply | Stream:
     """Submit the outputs that a run waits for."""
     thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
     outputs = params.parse_submit(ask.body, ask.era)
+    cancels_on_disconnect(ask)
     accepted = await runs.submit_tool_outputs(ask.ports, ask.caller, thread_id, run_id, outputs)
     return _answer(ask, accepted)
 
@@ -116,6 +117,7 @@ def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:
 
 
 def _options(ask: Ask) -> RunOptions:
+    cancels_on_disconnect(ask)
     busy = ask.headers.get("understudy-busy-thread", "reject")
     if busy not in BUSY_THREAD:
         raise unsupported("Understudy-Busy-Thread", busy, BUSY_THREAD)

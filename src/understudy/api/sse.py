@@ -21,10 +21,12 @@ from understudy.wire.events import EventId, RunEvent
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import RunStep
+from understudy.wire.violations import unsupported
 
 log = structlog.get_logger("understudy.api")
 
 CONTENT_TYPE = b"text/event-stream; charset=utf-8"
+ON_DISCONNECT = ("keep", "cancel")
 DONE = b"event: done\ndata: [DONE]\n\n"
 # One line, not a frame: Python's clients take a blank line behind an id line for an empty event.
 PING = b": ping\n"
@@ -86,12 +88,20 @@ def event_stream(
         patience_seconds=ask.ports.settings.keep_alive_seconds,
     )
     frames = _frames(ask, events, row)
-    if ask.headers.get("understudy-on-disconnect") == "cancel":
+    if cancels_on_disconnect(ask):
         frames = _cancelling(ask, frames, thread_id, row.id)
     return Stream(pieces=frames, content_type=CONTENT_TYPE, headers=_STREAM_HEADERS)
 
 
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+
+
+def cancels_on_disconnect(ask: Ask) -> bool:
+    """Return whether the run shall end with the stream. Raises InvalidRequest for other words."""
+    wanted = ask.headers.get("understudy-on-disconnect", "keep")
+    if wanted not in ON_DISCONNECT:
+        raise unsupported("Understudy-On-Disconnect", wanted, ON_DISCONNECT)
+    return wanted == "cancel"
 
 
 def last_event_id(text: str | None, default: EventId) -> EventId:

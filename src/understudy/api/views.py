@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from understudy.api.ask import Reply
-from understudy.storage.base import Kind, Row, Rows
+from understudy.storage.base import AnswerKind, Kind, Row, Rows
 from understudy.wire import v1
 from understudy.wire.era import Era
 from understudy.wire.objects.assistants import Assistant
@@ -23,7 +23,7 @@ _message = msgspec.json.Decoder(Message).decode
 _run = msgspec.json.Decoder(Run).decode
 _step = msgspec.json.Decoder(RunStep).decode
 
-_V1: dict[Kind, Callable[[Row], Any]] = {
+_V1: dict[AnswerKind, Callable[[Row], Any]] = {
     "assistant": lambda row: v1.assistant(_assistant(row.body), row.file_ids),
     "thread": lambda row: v1.thread(_thread(row.body)),
     "message": lambda row: v1.message(_message(row.body), row.file_ids),
@@ -32,14 +32,16 @@ _V1: dict[Kind, Callable[[Row], Any]] = {
 }
 
 
-def view(kind: Kind, row: Row, era: Era) -> bytes:
+def view(kind: AnswerKind, row: Row, era: Era) -> bytes:
     """Return the object as the era knows it. Files look the same in both."""
-    if era == "v2" or kind == "file":
+    if era == "v2" or kind in ("file", "assistant_file"):
         return row.body
     return encode(_V1[kind](row))
 
 
-def show(kind: Kind, row: Row, era: Era, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+def show(
+    kind: AnswerKind, row: Row, era: Era, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> Reply:
     """Answer with one object."""
     return Reply(body=view(kind, row, era), headers=headers)
 

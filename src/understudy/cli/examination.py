@@ -32,7 +32,7 @@ async def examine(patient: Patient) -> AsyncIterator[Finding]:
     yield check_sqlite()
     try:
         settings = load_settings(patient.config, **patient.given)
-    except Misconfigured as error:
+    except (Misconfigured, ValueError) as error:  # a file that is no text, a variable no JSON
         yield problem("Settings", str(error), "Correct it; the names stand in docs/settings.md.")
         return
     yield ok("Settings", _where_from(patient.config))

@@ -1,5 +1,6 @@
 """Assistants, and the files that v1 attached to them."""
 
+from collections.abc import Callable
 from functools import partial
 
 from msgspec import UNSET
@@ -18,7 +19,18 @@ from understudy.operations.reading import (
     page,
 )
 from understudy.operations.refusals import no_such, no_such_model, vector_stores_missing
-from understudy.storage.base import Conflict, Delete, Insert, Replace, Row, Rows, Scope, Slice
+from understudy.storage.base import (
+    Answer,
+    Conflict,
+    Delete,
+    Insert,
+    Replace,
+    Row,
+    Rows,
+    Scope,
+    Slice,
+)
+from understudy.wire import v1
 from understudy.wire.objects.assistants import Assistant
 from understudy.wire.objects.tools import (
     CodeInterpreterResources,
@@ -97,7 +109,13 @@ async def list_page(ports: Ports, caller: Caller, part: Slice) -> Rows:
     return await page(ports, "assistant", Scope(project_id=caller.project_id), part)
 
 
-async def modify(ports: Ports, caller: Caller, assistant_id: str, changes: AssistantChanges) -> Row:
+async def modify(
+    ports: Ports,
+    caller: Caller,
+    assistant_id: str,
+    changes: AssistantChanges,
+    answers: Callable[[Replace], tuple[Answer, ...]] | None = None,
+) -> Row:
     """Change what was given and keep the rest (ASST-08)."""
     if changes.model is not UNSET and not ports.models.knows(changes.model):
         raise no_such_model(changes.model)
@@ -108,7 +126,7 @@ async def modify(ports: Ports, caller: Caller, assistant_id: str, changes: Assis
         check_response_format(assistant.response_format, assistant.tools)
         return _replace(caller, row, assistant, file_ids)
 
-    return await change(ports, caller, partial(get, ports, caller, assistant_id), decide)
+    return await change(ports, caller, partial(get, ports, caller, assistant_id), decide, answers)
 
 
 async def _refuse_unknown_files(ports: Ports, caller: Caller, changes: AssistantChanges) -> None:
@@ -172,7 +190,7 @@ async def delete(ports: Ports, caller: Caller, assistant_id: str) -> None:
 
 
 async def attach_file(ports: Ports, caller: Caller, assistant_id: str, file_id: str) -> Row:
-    """Attach a file to a v1 assistant (ASST-10)."""
+    """Attach a file to a v1 assistant and return the object that stands for that (ASST-10)."""
     row = await get(ports, caller, assistant_id)
     await missing_files_refused(ports, caller, [file_id])
     file_ids = [*dict.fromkeys([*row.file_ids, file_id])]
@@ -180,7 +198,14 @@ async def attach_file(ports: Ports, caller: Caller, assistant_id: str, file_id: 
         raise InvalidRequest(
             "Assistant support at most 20 files, remove some files before adding new ones."
         )
-    return await modify(ports, caller, assistant_id, AssistantChanges(file_ids=file_ids))
+    created_at = decode_assistant(row.body).created_at
+    body = encode(v1.assistant_file(file_id, created_at, assistant_id))
+
+    def answers(_: Replace) -> tuple[Answer, ...]:
+        return caller.answers("assistant_file", body, (), ports.now)
+
+    await modify(ports, caller, assistant_id, AssistantChanges(file_ids=file_ids), answers)
+    return Row(file_id, body)
 
 
 async def attached_file(ports: Ports, caller: Caller, assistant_id: str, file_id: str) -> Row:

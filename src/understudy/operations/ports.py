@@ -8,7 +8,7 @@ from understudy.clock import Clock
 from understudy.dispatch.base import Dispatch
 from understudy.files.base import Files
 from understudy.settings import Settings
-from understudy.storage.base import Answer, Kind, Storage
+from understudy.storage.base import Answer, AnswerKind, Storage
 from understudy.upstream.base import Models
 from understudy.wire.era import Era
 
@@ -39,7 +39,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
     def answers(
-        self, kind: Kind, body: bytes, file_ids: tuple[str, ...], now: int, after: str = ""
+        self, kind: AnswerKind, body: bytes, file_ids: tuple[str, ...], now: int, after: str = ""
     ) -> tuple[Answer, ...]:
         """Return what to write so that the same key gets the same answer: nothing without one."""
         if self.idempotency_key is None:

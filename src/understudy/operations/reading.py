@@ -7,7 +7,17 @@ import msgspec
 from understudy.errors import Unavailable
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.refusals import files_not_found, no_such
-from understudy.storage.base import Conflict, Kind, Replace, Row, Rows, Scope, Slice, UnknownCursor
+from understudy.storage.base import (
+    Answer,
+    Conflict,
+    Kind,
+    Replace,
+    Row,
+    Rows,
+    Scope,
+    Slice,
+    UnknownCursor,
+)
 from understudy.wire.objects.assistants import Assistant
 from understudy.wire.objects.files import File
 from understudy.wire.objects.messages import Message
@@ -50,16 +60,21 @@ async def change(
     caller: Caller,
     read: Callable[[], Awaitable[Row]],
     decide: Callable[[Row], Replace],
+    answers: Callable[[Replace], tuple[Answer, ...]] | None = None,
 ) -> Row:
     """Read, decide and write until nobody else has written in between.
 
+    ``answers`` says what an Idempotency-Key is answered if not the changed object.
     Raises what ``read`` and ``decide`` raise, and Unavailable when others never stop writing.
     """
     for _ in range(_TRIES_MAX):
         new = decide(await read())
-        answers = caller.answers(new.kind, new.body, new.file_ids, ports.now)
+        if answers is None:
+            remembered = caller.answers(new.kind, new.body, new.file_ids, ports.now)
+        else:
+            remembered = answers(new)
         try:
-            await ports.storage.write(*answers, new)
+            await ports.storage.write(*remembered, new)
         except Conflict:
             continue
         return Row(new.id, new.body, new.file_ids)

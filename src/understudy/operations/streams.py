@@ -46,17 +46,25 @@ async def follow(
                 over = history.record.state.run.status in TERMINAL_STATUSES
             else:
                 events = [*await subscription.next(patience_seconds)]
-            fresh = _unseen(events, after)
+            fresh, ended = _until_end(_unseen(events, after), ends)
             if fresh:
                 after = fresh[-1].id
             if fresh or (idle and ask_rows):
                 yield fresh
-            if over or any(event.name in ends for event in fresh):
+            if ended or over:
                 return
             idle = not events
             ask_rows = idle and not ask_rows
     finally:
         subscription.close()
+
+
+def _until_end(events: list[RunEvent], ends: frozenset[str]) -> tuple[list[RunEvent], bool]:
+    """Return the events up to the first that ends the stream, and whether there is one."""
+    for index, event in enumerate(events):
+        if event.name in ends:
+            return events[: index + 1], True
+    return events, False
 
 
 def _unseen(events: Sequence[RunEvent], after: EventId) -> list[RunEvent]:

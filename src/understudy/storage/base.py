@@ -20,6 +20,8 @@ from understudy.wire.objects.messages import Message
 from understudy.wire.objects.steps import RunStep
 
 Kind = Literal["assistant", "thread", "message", "run", "run_step", "file"]
+# An answer may also be an object that is only a view: a file of a v1 assistant.
+AnswerKind = Kind | Literal["assistant_file"]
 Order = Literal["asc", "desc"]
 
 
@@ -158,7 +160,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     project_id: str
     key: str
     fingerprint: str
-    kind: Kind
+    kind: AnswerKind
     body: bytes
     file_ids: tuple[str, ...] = ()
     after: str = ""
