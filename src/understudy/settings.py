@@ -9,6 +9,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -45,7 +46,12 @@ class UpstreamSettings(BaseModel):
     def secret(self) -> str | None:
         """Return the key, read from its file if it stands in one."""
         if self.api_key_file is not None:
-            return self.api_key_file.read_text().strip()
+            try:
+                return self.api_key_file.read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise Misconfigured(
+                    f"The api_key_file of upstream {self.name!r} cannot be read: {error}."
+                ) from error
         return self.api_key.get_secret_value() if self.api_key else None
 
 
@@ -125,10 +131,12 @@ def load_settings(config: Path | None = None, **given: Any) -> Settings:
 
     try:
         return FromFile(**chosen)
-    except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(f"{file} is not valid TOML: {error}.") from error
     except ValidationError as error:
         raise Misconfigured(_first_problem(error)) from error
+    except SettingsError as error:
+        raise Misconfigured(f"A variable cannot be read: {error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise Misconfigured(f"{file} cannot be read: {error}.") from error
 
 
 def _first_problem(error: ValidationError) -> str:

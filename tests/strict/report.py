@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 Verdict: TypeAlias = Literal["passed", "failed", "skipped"]
 
@@ -21,11 +21,11 @@ class Result:
 def results(report: Path) -> list[Result]:
     """Return the result of every case in the report."""
     # The report was written by the pytest that this test started, so the parser may trust it.
-    cases = ElementTree.parse(report).iter("testcase")
+    cases = ET.parse(report).iter("testcase")  # noqa: S314
     return [_result(case) for case in cases]
 
 
-def _result(case: ElementTree.Element) -> Result:
+def _result(case: ET.Element) -> Result:
     owner = case.get("classname", "").rpartition(".")[2]
     node_id = f"{case.get('file')}::{owner}::{case.get('name')}"
     for verdict, detail in _verdicts(case):
@@ -33,7 +33,7 @@ def _result(case: ElementTree.Element) -> Result:
     return Result(node_id, "passed")
 
 
-def _verdicts(case: ElementTree.Element) -> Iterator[tuple[Verdict, str]]:
+def _verdicts(case: ET.Element) -> Iterator[tuple[Verdict, str]]:
     for child in case:
         if child.tag in ("failure", "error"):
             yield "failed", f"{child.get('message')}\n{child.text}"

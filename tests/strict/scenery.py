@@ -24,7 +24,7 @@ CALL_THE_FUNCTION = '/call look_up {"word": "spine"}'
 """What the demo model answers with a call of the function (see the architecture page)."""
 
 
-class SceneryFailed(Exception):
+class SceneryError(Exception):
     """The server refused what the test needs before its case can be sent."""
 
 
@@ -120,7 +120,7 @@ class Scenery:
         await self._ask("POST", f"/threads/{thread}/runs", body)
         run = (await self._ask("GET", f"/threads/{thread}/runs?limit=1"))["data"][0]
         if run["status"] != end:
-            raise SceneryFailed(f"The run for {text!r} should end {end}: {json.dumps(run)}")
+            raise SceneryError(f"The run for {text!r} should end {end}: {json.dumps(run)}")
         return dict(run)
 
     async def _submit(self, pending: Ids) -> None:
@@ -134,7 +134,7 @@ class Scenery:
             if answer.status == 404:
                 return {}
             if answer.status != 200:
-                raise SceneryFailed(f"POST /vector_stores: {answer.status} {await answer.text()}")
+                raise SceneryError(f"POST /vector_stores: {answer.status} {await answer.text()}")
             return {"vector_store_id": (await answer.json())["id"]}
 
     async def _listed(self, path: str) -> list[str]:
@@ -146,7 +146,7 @@ class Scenery:
         async with self._request(method, path, body) as answer:
             content = await answer.text()
             if answer.status != 200:
-                raise SceneryFailed(f"{method} {path}: {answer.status} {content}")
+                raise SceneryError(f"{method} {path}: {answer.status} {content}")
             return dict(json.loads(content)) if answer.content_type == "application/json" else {}
 
     def _request(

@@ -7,7 +7,7 @@ answer, passes as it is, so that the client's strict validation sees what the se
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 from aiohttp import web
@@ -16,7 +16,7 @@ from yarl import URL
 
 from .placeholders import Call, fill, scene_of, without_form
 from .repairs import repaired
-from .scenery import Scenery, SceneryFailed
+from .scenery import Scenery, SceneryError
 
 REQUEST_BYTES_MAX = 1 << 20
 ANSWER_SECONDS_MAX = 30
@@ -47,7 +47,7 @@ class Shim:
         """Send the call on and return the server's answer, byte for byte."""
         try:
             call = await self._real(await call_of(request))
-        except SceneryFailed as failed:
+        except SceneryError as failed:
             return _not_set_up(failed)
         async with self._session.request(
             call.method,
@@ -75,7 +75,7 @@ class Shim:
 async def running_shim(server_url: str, key: str) -> AsyncIterator[tuple[str, Shim]]:
     """Serve a shim on a free loopback port; yield its base URL and the shim.
 
-    The library is made first: a server that refuses it raises SceneryFailed before any case runs.
+    The library is made first: a server that refuses it raises SceneryError before any case runs.
     """
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
     async with (
@@ -122,14 +122,16 @@ async def _relay(answer: aiohttp.ClientResponse, request: web.Request) -> web.St
     for name, value in answer.headers.items():
         if name.lower() not in NOT_SENT_BACK:
             response.headers.add(name, value)
-    await response.prepare(request)
-    async for chunk in answer.content.iter_any():
-        await response.write(chunk)
-    await response.write_eof()
+    # The suites close their streams unread; the server then sees its client leave, as in life.
+    with suppress(ConnectionResetError):
+        await response.prepare(request)
+        async for chunk in answer.content.iter_any():
+            await response.write(chunk)
+        await response.write_eof()
     return response
 
 
-def _not_set_up(failed: SceneryFailed) -> web.Response:
+def _not_set_up(failed: SceneryError) -> web.Response:
     """Return an answer that fails the case at once and says what the server would not make."""
     error = {"message": f"shim: {failed}", "type": "shim", "param": None, "code": None}
     return web.Response(

@@ -38,7 +38,7 @@ PREPARE_SECONDS_MAX = 240
 RUN_SECONDS_MAX = 150
 
 
-class CannotPrepare(Exception):
+class PreparationError(Exception):
     """A suite could not be fetched or installed; the message says what came back."""
 
 
@@ -170,7 +170,7 @@ async def _pip(arguments: Sequence[str]) -> None:
 async def _prepare(command: Sequence[str]) -> None:
     outcome = await _finished(command, Path.cwd(), os.environ, PREPARE_SECONDS_MAX)
     if outcome.code != 0:
-        raise CannotPrepare(f"{' '.join(command)} ended {outcome.code}:\n{outcome.output}")
+        raise PreparationError(f"{' '.join(command)} ended {outcome.code}:\n{outcome.output}")
 
 
 async def _finished(

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from .scenery import Scenery, SceneryFailed
+from .scenery import Scenery, SceneryError
 from .shim import Shim, running_shim, serving
 
 KEY = "sk-real"
@@ -20,6 +20,7 @@ class KnownScenery(Scenery):
 
     async def ids(self, scene: object) -> dict[str, str]:
         """Return the same ids for every scene."""
+        del scene
         return LIBRARY
 
 
@@ -112,6 +113,6 @@ async def test_scenery_that_cannot_be_made_fails_the_case_with_the_reason() -> N
 async def test_a_shim_does_not_start_on_a_server_that_refuses_its_scenery() -> None:
     """The reason is told once, before any case runs."""
     async with serving(_server) as server_url:
-        with pytest.raises(SceneryFailed, match="POST /assistants: 418"):
+        with pytest.raises(SceneryError, match="POST /assistants: 418"):
             async with running_shim(server_url, KEY):
                 pass

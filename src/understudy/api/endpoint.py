@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from hashlib import sha256
-from typing import Literal, cast
+from typing import Literal
 
 import structlog
 from starlette.datastructures import Headers
@@ -86,8 +86,12 @@ class Endpoint:
             return known
         try:
             return await self._handler(ask)
-        except AlreadyAnswered:
-            return cast("Reply | Stream", await replayed(ask))
+        except (AlreadyAnswered, Refusal):
+            # Its twin may have been faster, and have changed what this one was refused for.
+            known = await replayed(ask)
+            if known is None:
+                raise
+            return known
 
 
 def _with_key(ask: Ask, scope: Scope, key: str) -> Caller:

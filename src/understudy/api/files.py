@@ -78,7 +78,7 @@ async def content(ask: Ask) -> Stream:
 def _disposition(name: str) -> str:
     """Return the header for clients that know RFC 6266, and for those that do not."""
     plain = name.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
-    exact = "" if name.isascii() else f"; filename*=UTF-8''{quote(name, safe='')}"
+    exact = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
     return f'attachment; filename="{plain}"{exact}'
 
 

@@ -115,7 +115,7 @@ async def _closing(ports: Ports) -> AsyncIterator[None]:
 async def _examine_models(settings: Settings) -> list[Finding]:
     catalogue = open_models(settings)
     try:
-        entries = catalogue._entries  # noqa: SLF001 - each one is asked by itself, with its error
+        entries = catalogue.entries  # each one is asked by itself, with its error
         sources = [Source(name=e.name, upstream=e.upstream, models=e.models) for e in entries]
         return await check_models(sources, settings.aliases)
     finally:

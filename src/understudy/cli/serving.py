@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import ipaddress
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import uvicorn
 
 from understudy.app import running
 from understudy.cli.banner import show_banner
+from understudy.cli.loopback import is_loopback
 from understudy.errors import Misconfigured
 from understudy.operations import keys
 from understudy.operations.ports import Ports
@@ -69,16 +69,9 @@ async def _first_key(ports: Ports, host: str) -> str | None:
     known = await ports.storage.list_keys()
     if any(key.revoked_at is None for key in known):
         return None
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise Misconfigured(
             f"There is no API key, and {host} can be reached from other machines. "
             "Make one first: understudy keys create --name first"
         )
     return await keys.create(ports.storage, "first", ports.now)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -46,6 +46,10 @@ class Dispatch(Protocol):
         """Listen to a run."""
         ...
 
+    def forget(self, run_id: str) -> None:
+        """Keep nothing of the run any more: whoever worked on it has let go for good."""
+        ...
+
     async def interrupt(self, run_id: str) -> None:
         """Tell whoever works on the run, or listens to it, to look at its rows at once."""
         ...

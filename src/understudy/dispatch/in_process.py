@@ -36,6 +36,13 @@ class _Channel:
             self.opened_after = events[-1].id
             self.backlog = []
 
+    def end(self) -> None:
+        self.live = False
+        self.opened_after = None
+        self.backlog = []
+        for listener in self.listeners:
+            listener.push(())
+
 
 class InProcessSubscription:
     """A listener of one channel.
@@ -166,6 +173,13 @@ class InProcessDispatch:
         channel = self._channels.get(run_id)
         if channel is not None and not channel.live and not channel.listeners:
             del self._channels[run_id]
+
+    def forget(self, run_id: str) -> None:
+        """Drop the events of a leg that will have no end of its own."""
+        channel = self._channels.get(run_id)
+        if channel is not None:
+            channel.end()
+            self._drop_if_idle(run_id)
 
     async def interrupt(self, run_id: str) -> None:
         """Tell whoever works on the run or listens to it."""

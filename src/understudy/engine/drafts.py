@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from understudy.runs.deltas import refusal_delta, text_delta
 from understudy.wire.deltas import MessageDelta
 from understudy.wire.objects.messages import Content, RefusalContent, Text, TextContent
@@ -50,20 +52,36 @@ class MessageDraft:
 
 
 class CallDraft:
-    """A function call in the making."""
+    """A function call in the making, and how much of it has been told."""
 
-    __slots__ = ("_pieces", "id", "name")
+    __slots__ = ("_arguments", "_told", "id", "is_announced", "name")
 
     def __init__(self, call_id: str, name: str) -> None:
         self.id = call_id
         self.name = name
-        self._pieces: list[str] = []
+        self.is_announced = False
+        self._arguments: list[str] = []
+        self._told = 0
 
     def add(self, piece: str) -> None:
         """Add a piece of the arguments."""
-        self._pieces.append(piece)
+        self._arguments.append(piece)
+
+    def untold(self) -> str:
+        """Return the arguments that have not been told yet; from now on they have been."""
+        pieces = self._arguments[self._told :]
+        self._told = len(self._arguments)
+        return "".join(pieces)
+
+    def is_whole(self) -> bool:
+        """Return whether the arguments are complete JSON, so that no more will come."""
+        try:
+            msgspec.json.decode("".join(self._arguments))
+        except msgspec.DecodeError:
+            return False
+        return True
 
     def finished(self) -> FunctionToolCall:
         """Return the call with its arguments as the model wrote them."""
-        function = FunctionCall(name=self.name, arguments="".join(self._pieces))
+        function = FunctionCall(name=self.name, arguments="".join(self._arguments))
         return FunctionToolCall(id=self.id, function=function)

@@ -87,6 +87,10 @@ class Hold:
         before = EventId(first.attempt, first.position - first.width)
         self._dispatch.publish(self.state.run.id, events, before)
 
+    def forget(self) -> None:
+        """Let go of a run that is no longer this worker's to end."""
+        self._dispatch.forget(self.state.run.id)
+
     async def see_again(self) -> bool:
         """Read the run anew; return whether this worker may still end it.
 

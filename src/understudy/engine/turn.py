@@ -48,6 +48,7 @@ class Turn:
         self._calls_max = calls_max
         self._message: MessageDraft | None = None
         self._calls: list[CallDraft] = []
+        self._telling = 0
         self._step_id: str | None = None
         self._step_resumed = False
         self._has_spoken = _spoke_before_calls(hold.state)
@@ -62,6 +63,8 @@ class Turn:
                 for event in batch:
                     await self._take(event)
                 self._hold.flush()
+        if self._step_id is not None:
+            self._tell_calls(self._step_id, to_the_end=True)
         await self._abandon_left_message()
         return self._outcome()
 
@@ -106,11 +109,31 @@ class Turn:
         self._bytes_written += len(delta.arguments.encode())
         step_id = self._step_id or await self._start_tool_step()
         if delta.index == len(self._calls):
-            self._begin_call(step_id, delta)
+            self._calls.append(CallDraft(delta.id or new_id("call"), delta.name or ""))
         if delta.arguments:
             self._calls[delta.index].add(delta.arguments)
-            piece = arguments_delta(step_id, delta.index, delta.arguments)
-            self._tell_step(piece, len(delta.arguments))
+        self._tell_calls(step_id)
+
+    def _tell_calls(self, step_id: str, *, to_the_end: bool = False) -> None:
+        """Tell one call after the other: the next one begins when the one before is whole.
+
+        Servers may write calls interleaved. Told in order, a position in the stream says how much
+        of them a client has seen, now and when the story is told again.
+        """
+        while self._telling < len(self._calls):
+            self._tell_call(step_id, self._telling, self._calls[self._telling])
+            is_last = self._telling == len(self._calls) - 1
+            if is_last or not (to_the_end or self._calls[self._telling].is_whole()):
+                return
+            self._telling += 1
+
+    def _tell_call(self, step_id: str, index: int, call: CallDraft) -> None:
+        if not call.is_announced:
+            call.is_announced = True
+            self._tell_step(call_delta(step_id, index, call.id, call.name), width_of_header)
+        arguments = call.untold()
+        if arguments:
+            self._tell_step(arguments_delta(step_id, index, arguments), len(arguments))
 
     async def _start_tool_step(self) -> str:
         await self._abandon_left_message()
@@ -129,11 +152,6 @@ class Turn:
         """Close what an earlier attempt began to write and this one does not."""
         if self._hold.state.open_message is not None and self._message is None:
             await self._hold.happen(MessageAbandoned())
-
-    def _begin_call(self, step_id: str, delta: ToolCallDelta) -> None:
-        call = CallDraft(delta.id or new_id("call"), delta.name or "")
-        self._calls.append(call)
-        self._tell_step(call_delta(step_id, delta.index, call.id, call.name), width_of_header)
 
     def _tell_step(self, piece: StepDelta, width: int) -> None:
         self._hold.tell("thread.run.step.delta", piece, width, resumed=self._step_resumed)

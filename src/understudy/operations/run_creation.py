@@ -3,6 +3,7 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from understudy.errors import InvalidRequest
 from understudy.ids import new_id
@@ -166,9 +167,13 @@ async def _refuse_without_user_message(
     if any(message.role == "user" for message in new.additional_messages):
         return
     scope = Scope(project_id=caller.project_id, thread_id=thread_id)
-    rows = await ports.storage.page("message", scope, Slice(limit=100))
-    if not any(decode_message(row.body).role == "user" for row in rows.rows):
-        raise nothing_to_go_on()
+    part: Slice | None = Slice(limit=100, order="asc")
+    while part is not None:
+        rows = await ports.storage.page("message", scope, part)
+        if any(decode_message(row.body).role == "user" for row in rows.rows):
+            return
+        part = replace(part, after=rows.rows[-1].id) if rows.has_more else None
+    raise nothing_to_go_on()
 
 
 async def _start(
@@ -186,7 +191,7 @@ async def _start(
     """Write the run, tell its first events, offer it to the workers."""
     order = StartRun(
         project_id=caller.project_id,
-        change=machine.create(run, deadline=run.expires_at or 0),
+        change=_with_thread(machine.create(run, deadline=run.expires_at or 0), thread),
         messages=tuple(
             message_insert(ports, caller, run.thread_id, one)[1] for one in new.additional_messages
         ),
@@ -206,7 +211,7 @@ async def _start(
         if subscription is not None:
             subscription.close()
         raise _refusal(error, run.thread_id) from error
-    ports.dispatch.publish(run.id, _first_events(order.change, thread), BEGINNING)
+    ports.dispatch.publish(run.id, order.change.events, BEGINNING)
     if written.active_run_id is None:
         await ports.dispatch.offer(run.id)
     elif options.on_busy_thread == "interrupt":
@@ -222,11 +227,12 @@ def _refusal(error: BaseException, thread_id: str) -> BaseException:
     return error
 
 
-def _first_events(change: RunChange, thread: Thread | None) -> tuple[RunEvent, ...]:
+def _with_thread(change: RunChange, thread: Thread | None) -> RunChange:
+    """Let the run's story begin with the thread that was made for it."""
     if thread is None:
-        return change.events
+        return change
     created = RunEvent(attempt=0, position=FIRST_POSITION, name="thread.created", data=thread)
-    return (created, *change.events)
+    return replace(change, events=(created, *change.events))
 
 
 async def _interrupt(ports: Ports, run_id: str) -> None:

@@ -80,6 +80,7 @@ def _unseen(events: Sequence[RunEvent], after: EventId) -> list[RunEvent]:
 def _story(history: RunHistory) -> Story:
     return Story(
         run=history.record.state.run,
+        thread=history.thread,
         deadline=history.record.state.deadline,
         journal=history.journal,
         steps=history.steps,

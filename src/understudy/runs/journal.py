@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from understudy.wire.events import EventName, RunEvent
 from understudy.wire.objects.runs import Run
-from understudy.wire.objects.threads import Thread
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -30,11 +29,7 @@ _decoder = msgspec.json.Decoder(Entry)
 
 def write(events: Iterable[RunEvent]) -> bytes:
     """Return the lines for these events, each with a newline at its end."""
-    return b"".join(
-        _encode(_entry(event)) + b"\n"
-        for event in events
-        if not event.width and not isinstance(event.data, Thread)
-    )
+    return b"".join(_encode(_entry(event)) + b"\n" for event in events if not event.width)
 
 
 def _entry(event: RunEvent) -> Entry:

@@ -25,6 +25,7 @@ from understudy.wire.events import EventId, RunEvent
 from understudy.wire.objects.messages import Message, RefusalContent, TextContent
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import FunctionToolCall, RunStep, ToolCallsDetails
+from understudy.wire.objects.threads import Thread
 
 
 class Story(Struct, frozen=True, kw_only=True):
@@ -35,12 +36,15 @@ class Story(Struct, frozen=True, kw_only=True):
     journal: Sequence[Entry]
     steps: Mapping[str, RunStep]
     messages: Mapping[str, Message]
+    thread: Thread | None = None
 
 
 def retell(story: Story, after: EventId) -> Iterator[RunEvent]:
     """Yield the events behind ``after``, oldest first."""
     for entry, following in zip(story.journal, [*story.journal[1:], None], strict=True):
         event = _retold(story, entry)
+        if event is None:
+            continue
         for told in (event, *_deltas(story, event, following)):
             rest = unseen(told, after)
             if rest is not None:
@@ -63,14 +67,19 @@ def unseen(event: RunEvent, after: EventId) -> RunEvent | None:
     return event if seen <= 0 else cut(event, seen)
 
 
-def _retold(story: Story, entry: Entry) -> RunEvent:
+def _retold(story: Story, entry: Entry) -> RunEvent | None:
+    """Return the event, or None when a client has deleted the message that it is about."""
     data: Any
     if entry.object_id == story.run.id:
         data = _run_at(story, entry)
     elif entry.object_id in story.steps:
         data = _step_at(story, entry)
-    else:
+    elif entry.object_id in story.messages:
         data = _message_at(story, entry)
+    elif story.thread is not None and entry.object_id == story.thread.id:
+        data = story.thread
+    else:
+        return None
     return RunEvent(attempt=entry.attempt, position=entry.position, name=entry.name, data=data)
 
 

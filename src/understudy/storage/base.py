@@ -18,6 +18,7 @@ from understudy.runs.journal import Entry
 from understudy.runs.state import RunChange, RunState
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.steps import RunStep
+from understudy.wire.objects.threads import Thread
 
 Kind = Literal["assistant", "thread", "message", "run", "run_step", "file"]
 # An answer may also be an object that is only a view: a file of a v1 assistant.
@@ -196,6 +197,7 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     """All that is needed to tell the story of a run."""
 
     record: RunRecord
+    thread: Thread | None
     journal: Sequence[Entry]
     steps: Mapping[str, RunStep]
     messages: Mapping[str, Message]

@@ -51,6 +51,11 @@ class Catalogue:
         self._any = next((entry for entry in self._entries if entry.serves_any), None)
         self._check()
 
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all upstreams in the order in which they are asked."""
+        return self._entries
+
     def knows(self, model: str) -> bool:
         """Return whether a request for this model name has somewhere to go."""
         return self._route(model) is not None

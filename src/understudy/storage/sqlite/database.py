@@ -60,6 +60,18 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     migrations = _migrations()
     newest = max(migrations)
+    try:
+        _bring_up_to_date(connection, migrations, newest)
+    except sqlite3.Error as error:
+        raise Misconfigured(
+            f"The database cannot be brought up to date: {error}. "
+            "Is it one of ours? Choose another data folder otherwise."
+        ) from error
+
+
+def _bring_up_to_date(
+    connection: sqlite3.Connection, migrations: dict[int, str], newest: int
+) -> None:
     if _version(connection) > newest:
         raise Misconfigured(
             f"The database is of a newer release (schema {_version(connection)}, this release "

@@ -27,12 +27,14 @@ from understudy.storage.sqlite.objects import (
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import RunStep
+from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.usage import Usage
 
 _encode = msgspec.json.Encoder().encode
 _decode_run = msgspec.json.Decoder(Run).decode
 _decode_step = msgspec.json.Decoder(RunStep).decode
 _decode_message = msgspec.json.Decoder(Message).decode
+_decode_thread = msgspec.json.Decoder(Thread).decode
 _decode_usage = msgspec.json.Decoder(Usage).decode
 _decode_metadata = msgspec.json.Decoder(dict[str, str]).decode
 _decode_inserts = msgspec.json.Decoder(tuple[Insert, ...]).decode
@@ -260,8 +262,9 @@ def history(connection: sqlite3.Connection, scope: Scope, run_id: str) -> RunHis
     connection.execute("BEGIN")
     try:
         found = connection.execute(
-            "SELECT journal FROM runs WHERE id = ? AND project_id = ? AND thread_id = ? "
-            "AND deleted_at IS NULL",
+            "SELECT runs.journal, threads.body FROM runs JOIN threads ON threads.id = thread_id "
+            "WHERE runs.id = ? AND runs.project_id = ? AND thread_id = ? "
+            "AND runs.deleted_at IS NULL",
             (run_id, scope.project_id, scope.thread_id),
         ).fetchone()
         known = record(connection, run_id) if found else None
@@ -269,6 +272,7 @@ def history(connection: sqlite3.Connection, scope: Scope, run_id: str) -> RunHis
             return None
         return RunHistory(
             record=known,
+            thread=_decode_thread(found[1]),
             journal=journal.read(found[0].encode()),
             steps={step.id: step for step in known.state.steps},
             messages={one.id: one for one in _messages_of_run(connection, run_id)},

@@ -1,0 +1,75 @@
+# One door to everything. Bare `make` prints this help.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+LOCK := .cache/lock
+FROZEN = $(LOCK)/bin/pip freeze --exclude understudy | sort -f
+# Tests run in this many processes; `make test WORKERS=0` runs them in one, for a debugger.
+WORKERS ?= 2
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types check serve bench docs lock clean
+
+help: ## Print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.runtime ## Show the main job against a server of its own, in a few seconds
+	@$(BIN)/understudy demo
+
+test: $(VENV)/.dev ## Run the whole test suite (TESTS=tests/cli for a part of it)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+
+lint: $(VENV)/.dev ## Check style, formatting and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(VENV)/.dev ## Check the types of source and tests
+	@$(BIN)/mypy
+
+check: lint types ## Exactly what CI runs: lint, types, then tests
+	@$(MAKE) --no-print-directory test
+
+serve: $(VENV)/.runtime ## Start the server; arguments in ARGS, e.g. ARGS="--port 9000"
+	@$(BIN)/understudy serve $(ARGS)
+
+bench: $(VENV)/.dev ## Measure speed and write bench/results (ARGS=--quick for a short one)
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/.runtime ## Write what the docs take from elsewhere: the diagram, the measurements
+	@$(BIN)/python docs/generate.py
+
+lock: ## Choose the newest versions of all dependencies and write both lock files
+	@rm -rf $(LOCK) && $(PYTHON) -m venv $(LOCK)
+	@$(LOCK)/bin/pip install --quiet --upgrade pip
+	@$(LOCK)/bin/pip install --quiet .
+	@{ sed -n 1p requirements.lock; $(FROZEN); } > $(LOCK)/runtime
+	@$(LOCK)/bin/pip install --quiet --group dev
+	@{ sed -n 1,2p requirements-dev.lock; $(FROZEN) | grep -vxFf $(LOCK)/runtime; } > $(LOCK)/dev
+	@mv $(LOCK)/runtime requirements.lock && mv $(LOCK)/dev requirements-dev.lock
+
+clean: ## Remove the environment and all caches; data folders stay
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is made once; a changed lock file or pyproject.toml brings it up to date.
+$(VENV)/.made:
+	@command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11. Name a newer one: make PYTHON=python3.12"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.made requirements.lock pyproject.toml
+	@echo "Installing understudy ..."
+	@$(PIP) install -r requirements.lock
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing what tests and checks need ..."
+	@$(PIP) install -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Writes what the documents take from elsewhere: the run's diagram, and the latest measurements."""
+
+import re
+from pathlib import Path
+
+from understudy.runs.status import chart
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_MEASURED = "Not measured yet: `make bench`, then `make docs`."
+
+
+def diagram() -> str:
+    """Return the table of the run state machine as a Mermaid block."""
+    return f"```mermaid\n{chart()}\n```"
+
+
+def measurements() -> str:
+    """Return the latest results without their heading."""
+    latest = ROOT / "bench" / "results" / "latest.md"
+    if not latest.is_file():
+        return NOT_MEASURED
+    return re.sub(r"\A# .*\n+", "", latest.read_text()).strip()
+
+
+def filled(text: str, name: str, content: str) -> str:
+    """Return the text with what stands between the two marks of that name replaced."""
+    start, end = f"<!-- {name}: written by `make docs` -->", f"<!-- end of {name} -->"
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise ValueError(f"There is no place for {name!r}.")
+    before, rest = text.split(start)
+    return f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def write(document: Path, name: str, content: str) -> None:
+    """Fill the place of that name in the document."""
+    document.write_text(filled(document.read_text(), name, content))
+
+
+if __name__ == "__main__":
+    write(ROOT / "docs" / "architecture.md", "chart", diagram())
+    write(ROOT / "README.md", "bench", measurements())

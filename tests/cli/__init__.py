@@ -1,0 +1,1 @@
+"""Tests of the command line: every command as a process, as users run it."""
