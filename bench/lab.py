@@ -1,7 +1,7 @@
 """What a case gets to work with: a model, a folder, sizes, and servers on request."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -34,6 +34,9 @@ class Lab:
     @contextmanager
     def server(self, data: Path, key: str, cores: set[int] | None = None) -> Iterator[Running]:
         """Run a server on a data folder that exists."""
-        with server(data, key, self.model.target.port, cores=cores) as running:
-            with profiled(running.pid, self.folder) if self.profile else nullcontext():
-                yield running
+        started = server(data, key, self.model.target.port, cores=cores)
+        with started as running, self._watched(running.pid):
+            yield running
+
+    def _watched(self, pid: int) -> AbstractContextManager[None]:
+        return profiled(pid, self.folder) if self.profile else nullcontext()

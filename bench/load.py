@@ -81,7 +81,7 @@ async def by_clients(
 
     async def client(connection: Connection) -> None:
         for _ in remaining:
-            results.append(await once(connection))
+            results.append(await once(connection))  # noqa: PERF401 -- order of arrival
 
     await asyncio.gather(*(client(connection) for connection in connections))
     return results

@@ -23,7 +23,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 -- there is none on some systems
     except ImportError:
         return asyncio.run(work)
     return uvloop.run(work)

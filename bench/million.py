@@ -28,7 +28,8 @@ def fill(folder: Path, original_id: str, count: int) -> None:
         columns = [row[1] for row in database.execute("PRAGMA table_info(runs)")]
         row = database.execute("SELECT * FROM runs WHERE id = ?", [original_id]).fetchone()
         original = dict(zip(columns, row, strict=True))
-        insert = f"INSERT INTO runs VALUES ({', '.join('?' * len(columns))})"
+        places = ", ".join("?" * len(columns))
+        insert = f"INSERT INTO runs VALUES ({places})"  # noqa: S608 -- question marks only
         database.executemany(insert, _copies(original, count))
 
 

@@ -116,6 +116,7 @@ class ModelConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop an answer that nobody reads any more."""
+        del exc
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()

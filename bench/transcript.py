@@ -9,19 +9,25 @@ import msgspec
 
 from bench.connection import Answer
 
-PLAIN = (
+
+def events_named(names: str) -> list[str]:
+    """Return the names that stand between spaces."""
+    return names.split()
+
+
+PLAIN = events_named(
     "thread.created thread.run.created thread.run.queued thread.run.in_progress "
     "thread.run.step.created thread.run.step.in_progress thread.message.created "
     "thread.message.in_progress thread.message.delta thread.message.completed "
     "thread.run.step.completed thread.run.completed done"
-).split()
+)
 """STR-04, consecutive deltas counted once."""
 
-FUNCTION_CALL = (
+FUNCTION_CALL = events_named(
     "thread.created thread.run.created thread.run.queued thread.run.in_progress "
     "thread.run.step.created thread.run.step.in_progress thread.run.step.delta "
     "thread.run.requires_action done"
-).split()
+)
 """STR-05, consecutive deltas counted once."""
 
 

@@ -33,9 +33,10 @@ async def _measure(lab: Lab, server: Running) -> list[Figure]:
     direct_request = lab.model.target.request("POST", "/v1/chat/completions", body)
     through_request = run_request(server.target, assistant_id, stream=True)
     model, through = await lab.model.target.connect(), await server.target.connect()
-    pairs = []
-    for _ in range(lab.scale.first_token_pairs + WARM_UP):
-        pairs.append((await _once(model, direct_request), await _once(through, through_request)))
+    pairs = [
+        (await _once(model, direct_request), await _once(through, through_request))
+        for _ in range(lab.scale.first_token_pairs + WARM_UP)
+    ]
     model.close()
     through.close()
     return _figures(pairs[WARM_UP:])

@@ -75,10 +75,11 @@ async def _measure(lab: Lab, short: Listed, long: Listed) -> list[Figure]:
     kinds = [
         Asked(one, connections[one.rows], deep) for deep in (False, True) for one in (short, long)
     ]
-    random = Random(20)  # noqa: S311 - any cursors will do, the same each time are better
-    rounds = []
-    for _ in range(lab.scale.rounds + 1):
-        rounds.append(await _round(kinds, lab.scale.listings_per_round, random))
+    random = Random(20)  # any cursors will do, the same each time are better
+    rounds = [
+        await _round(kinds, lab.scale.listings_per_round, random)
+        for _ in range(lab.scale.rounds + 1)
+    ]
     for connection in connections.values():
         connection.close()
     return _figures(rounds[1:], short.rows, long.rows)

@@ -175,8 +175,8 @@ def _figures(
         figure(case, "delay per delta, largest", "ms", [max(delays)]),
         figure(case, "direct, p50", "ms", [percentile(floor, 50)]),
         figure(case, "direct, p99", "ms", [percentile(floor, 99)]),
-        figure(case, "memory per waiting stream", "KiB", [phases.waiting_kib], 100),
-        figure(case, "of it anonymous", "KiB", [phases.waiting_anonymous_kib]),
+        figure(case, "memory per waiting stream", "KiB", [phases.waiting_anonymous_kib], 100),
+        figure(case, "the same with file pages", "KiB", [phases.waiting_kib]),
         figure(case, "server CPU per delta", "µs", [cpu * 1e6 / (count * deltas)]),
         figure(case, "core used while flowing", "%", [100 * cpu / lab.scale.stream_seconds]),
     ]

@@ -135,7 +135,9 @@ def load_settings(config: Path | None = None, **given: Any) -> Settings:
         raise Misconfigured(_first_problem(error)) from error
     except SettingsError as error:
         raise Misconfigured(f"A variable cannot be read: {error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{file} is not valid TOML: {error}.") from error
+    except (UnicodeDecodeError, OSError) as error:
         raise Misconfigured(f"{file} cannot be read: {error}.") from error
 
 

@@ -50,7 +50,7 @@ async def test_a_server_that_is_down_is_an_os_error() -> None:
         "bucket",
         endpoint=f"http://127.0.0.1:{port}",
         access_key_id="test",
-        secret_access_key="test",  # noqa: S106
+        secret_access_key="test",
         client_options={"allow_http": True},
         retry_config={"max_retries": 0},
     )

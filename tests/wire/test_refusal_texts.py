@@ -136,8 +136,10 @@ def test_err_23_lists_the_tools_of_v2_for_retrieval() -> None:
     """ASST-12: the older name of a tool is a wrong value in v2."""
     error = _refusal(assistants.parse_create, {"model": "m", "tools": [{"type": "retrieval"}]})
     assert _shown(error) == (
-        "Invalid value: 'retrieval'. Supported values are: 'code_interpreter', 'function', and"
-        " 'file_search'.",
+        (
+            "Invalid value: 'retrieval'. Supported values are: 'code_interpreter', 'function', and"
+            " 'file_search'."
+        ),
         "tools[0].type",
         "invalid_value",
     )
@@ -187,8 +189,10 @@ def test_err_25_names_an_id_with_other_characters() -> None:
     with pytest.raises(InvalidRequest) as caught:
         check_id("run_id", "run_a b", "v2")
     assert _shown(caught.value) == (
-        "Invalid 'run_id': 'run_a b'. Expected an ID that contains letters, numbers, underscores,"
-        " or dashes, but this value contained additional characters.",
+        (
+            "Invalid 'run_id': 'run_a b'. Expected an ID that contains letters, numbers, underscores,"
+            " or dashes, but this value contained additional characters."
+        ),
         "run_id",
         "invalid_value",
     )
@@ -202,8 +206,10 @@ def test_id_05_lets_any_id_pass_in_v1_and_short_ones_in_v2() -> None:
 def test_err_26_counts_the_characters_of_a_string_that_is_too_long() -> None:
     error = _refusal(assistants.parse_create, {"model": "m", "name": "x" * 300})
     assert _shown(error) == (
-        "Invalid 'name': string too long. Expected a string with maximum length 256, but got a"
-        " string with length 300 instead.",
+        (
+            "Invalid 'name': string too long. Expected a string with maximum length 256, but got a"
+            " string with length 300 instead."
+        ),
         "name",
         "string_above_max_length",
     )
@@ -212,8 +218,10 @@ def test_err_26_counts_the_characters_of_a_string_that_is_too_long() -> None:
 def test_err_26_names_a_string_that_is_too_short() -> None:
     error = _refusal(messages.parse_create, {"role": "user", "content": ""}, "v1")
     assert _shown(error) == (
-        "Invalid 'content': string too short. Expected a string with minimum length 1, but got a"
-        " string with length 0 instead.",
+        (
+            "Invalid 'content': string too short. Expected a string with minimum length 1, but got a"
+            " string with length 0 instead."
+        ),
         "content",
         "string_below_min_length",
     )
@@ -227,8 +235,10 @@ def test_err_27_counts_the_entries_of_an_array_that_is_too_long() -> None:
         _refusal(_run, {"assistant_id": "asst_1", "tools": tools}),
     ):
         assert _shown(error) == (
-            "Invalid 'tools': array too long. Expected an array with maximum length 128, but got"
-            " an array with length 129 instead.",
+            (
+                "Invalid 'tools': array too long. Expected an array with maximum length 128, but got"
+                " an array with length 129 instead."
+            ),
             "tools",
             "array_above_max_length",
         )
@@ -237,8 +247,10 @@ def test_err_27_counts_the_entries_of_an_array_that_is_too_long() -> None:
 def test_err_28_counts_the_keys_of_an_object_that_has_too_many() -> None:
     metadata = {f"k{index}": "v" for index in range(17)}
     assert _shown(_refusal(threads.parse_modify, {"metadata": metadata})) == (
-        "Invalid 'metadata': too many properties. Expected an object with at most 16 properties,"
-        " but got an object with 17 properties instead.",
+        (
+            "Invalid 'metadata': too many properties. Expected an object with at most 16 properties,"
+            " but got an object with 17 properties instead."
+        ),
         "metadata",
         "object_above_max_properties",
     )
@@ -256,8 +268,10 @@ def test_err_28_counts_the_keys_of_an_object_that_has_too_many() -> None:
         (
             "max_completion_tokens",
             2**40,
-            "integer above maximum value. Expected a value <= 2147483647, but got 1099511627776"
-            " instead.",
+            (
+                "integer above maximum value. Expected a value <= 2147483647, but got 1099511627776"
+                " instead."
+            ),
             "integer_above_max_value",
         ),
         (

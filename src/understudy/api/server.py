@@ -96,7 +96,9 @@ def _route(ports: Ports, row: Row) -> Route:
         needs_beta=row.needs_beta,
         only_era=row.only_era,
     )
-    return _OwnRoute(row.path, endpoint, methods=[row.method])
+    route = _OwnRoute(row.path, endpoint, methods=[row.method])
+    route.methods = {row.method}  # not HEAD, which Starlette adds to GET
+    return route
 
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,1 @@
+"""The Dispatch port, run by every adapter."""

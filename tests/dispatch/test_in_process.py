@@ -1,0 +1,51 @@
+"""Dispatch in one process: what it keeps, and that it keeps nothing longer than a leg."""
+
+import pytest
+
+from understudy.dispatch.in_process import BACKLOG_UNMERGED_MAX, InProcessDispatch
+from understudy.wire.events import EventId, RunEvent
+
+from .tale import ASKING, BEFORE, COMPLETED, STARTED, text
+
+
+@pytest.mark.parametrize("end", [ASKING, COMPLETED], ids=["waits", "over"])
+async def test_no_channel_is_kept_when_nobody_works_and_nobody_listens(end: RunEvent) -> None:
+    """100,000 runs in requires_action cost no memory."""
+    dispatch = InProcessDispatch()
+    dispatch.publish("run_1", [STARTED, end], BEFORE)
+    assert dispatch._channels == {}
+
+
+async def test_the_last_listener_takes_an_idle_channel_with_it() -> None:
+    dispatch = InProcessDispatch()
+    first, second = await dispatch.subscribe("run_1"), await dispatch.subscribe("run_1")
+    first.close()
+    assert set(dispatch._channels) == {"run_1"}
+    second.close()
+    assert dispatch._channels == {}
+
+
+async def test_a_listener_who_leaves_in_the_middle_leaves_the_leg_its_channel() -> None:
+    dispatch = InProcessDispatch()
+    listener = await dispatch.subscribe("run_1")
+    dispatch.publish("run_1", [STARTED], BEFORE)
+    listener.close()
+    assert set(dispatch._channels) == {"run_1"}
+    dispatch.publish("run_1", [COMPLETED], STARTED.id)
+    assert dispatch._channels == {}
+
+
+async def test_the_backlog_of_a_long_answer_stays_short() -> None:
+    """Its text is merged again and again; memory grows with the text, not with its pieces."""
+    dispatch = InProcessDispatch()
+    dispatch.publish("run_1", [STARTED], BEFORE)
+    for number in range(5_000):
+        dispatch.publish("run_1", [text("x", 4 + number)], EventId(1, 3 + number))
+    assert len(dispatch._channels["run_1"].backlog) <= BACKLOG_UNMERGED_MAX
+
+
+async def test_offers_that_were_taken_leave_nothing() -> None:
+    dispatch = InProcessDispatch()
+    await dispatch.offer("run_1")
+    await dispatch.next_offer()
+    assert (dispatch._offered, dispatch._offers.qsize()) == (set(), 0)

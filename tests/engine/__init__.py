@@ -1,0 +1,1 @@
+"""Workers, legs and the sweeper on real rows."""

@@ -1,0 +1,1 @@
+"""Decisions about runs: events in, changes out."""

@@ -1,0 +1,248 @@
+"""A run in memory: what happens to it goes in, what its clients are told comes out."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from understudy.runs import journal
+from understudy.runs.deltas import arguments_delta, call_delta, refusal_delta, text_delta
+from understudy.runs.happenings import (
+    Answered,
+    Claimed,
+    FunctionsCalled,
+    Happening,
+    MessageStarted,
+    ToolCallsStarted,
+    ToolOutputsSubmitted,
+)
+from understudy.runs.machine import apply, create
+from understudy.runs.state import RunChange, RunState, after
+from understudy.runs.transcript import Story, unseen
+from understudy.wire.deltas import (
+    FunctionToolCallDelta,
+    MessageDelta,
+    RefusalContentDelta,
+    StepDelta,
+    TextContentDelta,
+)
+from understudy.wire.events import BEGINNING, EventId, EventName, RunEvent
+from understudy.wire.objects.messages import Content, Message, RefusalContent, Text, TextContent
+from understudy.wire.objects.runs import Run
+from understudy.wire.objects.steps import FunctionCall, FunctionToolCall, RunStep
+from understudy.wire.objects.threads import Thread
+from understudy.wire.objects.usage import Usage
+
+BEGAN_AT = 1_700_000_000
+DEADLINE = BEGAN_AT + 600
+THREAD = Thread(id="thread_1", created_at=BEGAN_AT)
+SPENT = Usage(prompt_tokens=20, completion_tokens=5, total_tokens=25)
+
+
+def new_run(**fields: Any) -> Run:
+    """Return a run that has just been asked for."""
+    return Run(
+        id="run_1",
+        created_at=BEGAN_AT,
+        assistant_id="asst_1",
+        thread_id="thread_1",
+        model="gpt-4o",
+        expires_at=DEADLINE,
+        **fields,
+    )
+
+
+def said(text: str) -> tuple[Content, ...]:
+    """Return the content of a plain message."""
+    return (TextContent(Text(text)),) if text else ()
+
+
+def declined(text: str, refusal: str) -> tuple[Content, ...]:
+    """Return the content of a message with which the model declines."""
+    return (*said(text), RefusalContent(refusal)) if refusal else said(text)
+
+
+def function_call(call_id: str, name: str = "f", arguments: str = "{}") -> FunctionToolCall:
+    """Return a call that waits for its output."""
+    return FunctionToolCall(id=call_id, function=FunctionCall(name=name, arguments=arguments))
+
+
+class Play:
+    """Applies happenings one after the other, a second apart, and keeps what follows."""
+
+    def __init__(self, **fields: Any) -> None:
+        run = new_run(**fields)
+        created = create(run, DEADLINE)
+        self.now = BEGAN_AT
+        self.state = RunState(run=run, position=created.position, deadline=DEADLINE)
+        self.events: list[RunEvent] = [*created.events]
+        self.steps: dict[str, RunStep] = {}
+        self.messages: dict[str, Message] = {}
+        self.lines = journal.write(created.events)
+        self._kept = self.state
+
+    def happen(self, happening: Happening, *, seconds: int = 1) -> RunChange:
+        """Let it happen after so many seconds, and keep the change."""
+        self.now += seconds
+        change = apply(self.state, happening, self.now)
+        self.state = self._kept = after(self.state, change)
+        self.events += change.events
+        self.steps |= {step.id: step for step in change.steps}
+        self.messages |= {message.id: message for message in change.messages}
+        self.lines += journal.write(change.events)
+        return change
+
+    def crash(self) -> None:
+        """Forget what was told but never committed, as a killed worker does."""
+        self.state = self._kept
+
+    def tell(
+        self, name: EventName, data: MessageDelta | StepDelta, width: int, *, resumed: bool = False
+    ) -> None:
+        """Tell a delta."""
+        position = self.state.position + width
+        self.state = replace(self.state, position=position)
+        event = RunEvent(
+            attempt=self.state.attempt,
+            position=position,
+            name=name,
+            data=data,
+            width=width,
+            resumed=resumed,
+        )
+        self.events.append(event)
+
+    def claim(self) -> RunChange:
+        """Let a worker take the run."""
+        return self.happen(Claimed(lease_until=float(self.now + 15)))
+
+    def start_message(self, number: int = 1) -> RunChange:
+        """Let the model begin a message."""
+        return self.happen(MessageStarted(message_id=f"msg_{number}", step_id=f"step_m{number}"))
+
+    def start_calls(self, number: int = 1, *, content: tuple[Content, ...] = ()) -> RunChange:
+        """Let the model begin a tool call, after it has said something or nothing."""
+        return self.happen(ToolCallsStarted(step_id=f"step_t{number}", content=content))
+
+    def call(self, *calls: FunctionToolCall) -> RunChange:
+        """End the model's turn with these calls."""
+        return self.happen(FunctionsCalled(calls=calls, content=(), usage=SPENT))
+
+    def submit(self, **outputs: str) -> RunChange:
+        """Let the client send outputs."""
+        return self.happen(ToolOutputsSubmitted(outputs=outputs))
+
+    def answer(self, text: str) -> RunChange:
+        """End the model's turn with a message."""
+        return self.happen(Answered(content=said(text), usage=SPENT))
+
+    def until_message(self) -> "Play":
+        """Go on until a message is open."""
+        self.claim()
+        self.start_message()
+        return self
+
+    def until_calls(self) -> "Play":
+        """Go on until a tool step is open."""
+        self.claim()
+        self.start_calls()
+        return self
+
+    def until_action(self, *calls: FunctionToolCall) -> "Play":
+        """Go on until the client is asked for outputs."""
+        self.until_calls().call(*(calls or [function_call("call_1")]))
+        return self
+
+    def story(self) -> Story:
+        """Return what the rows hold."""
+        return Story(
+            run=self.state.run,
+            thread=THREAD,
+            deadline=DEADLINE,
+            journal=journal.read(self.lines),
+            steps=self.steps,
+            messages=self.messages,
+        )
+
+
+def names(events: Iterable[RunEvent]) -> list[str]:
+    """Return the names, without the prefix that all have."""
+    return [event.name.removeprefix("thread.") for event in events]
+
+
+class Listener:
+    """A client: takes events, skips what it has seen, joins the deltas."""
+
+    def __init__(self, at: EventId = BEGINNING) -> None:
+        self.at = at
+        self.told: list[tuple[str, str]] = []
+        self.texts: dict[tuple[str, int, str], str] = {}
+
+    def listen(self, events: Iterable[RunEvent]) -> "Listener":
+        """Take the events, as ``operations.streams`` would hand them on."""
+        for event in events:
+            rest = unseen(event, self.at)
+            if rest is not None:
+                self.at = rest.id
+                self._hear(rest)
+        return self
+
+    def _hear(self, event: RunEvent) -> None:
+        entry = (event.name, event.data.id)
+        if not event.width or not self.told or self.told[-1] != entry:
+            self.told.append(entry)
+        if event.width:
+            place, text = piece(event)
+            self.texts[place] = self.texts.get(place, "") + text
+
+
+def piece(event: RunEvent) -> tuple[tuple[str, int, str], str]:
+    """Return where a delta belongs and what it adds."""
+    if isinstance(event.data, MessageDelta):
+        part = event.data.delta.content[0]
+        if isinstance(part, TextContentDelta):
+            return (event.data.id, part.index, "text"), part.text.value
+        assert isinstance(part, RefusalContentDelta)
+        return (event.data.id, part.index, "refusal"), part.refusal
+    assert isinstance(event.data, StepDelta)
+    call = event.data.delta.step_details.tool_calls[0]
+    assert isinstance(call, FunctionToolCallDelta)
+    if isinstance(call.function.name, str):
+        return (event.data.id, call.index, "name"), call.function.name
+    assert isinstance(call.function.arguments, str)
+    return (event.data.id, call.index, "arguments"), call.function.arguments
+
+
+def told_text(play: Play, pieces: Sequence[str], *, resumed: bool = False) -> None:
+    """Tell pieces of the open message's text."""
+    message = play.state.open_message
+    assert message is not None
+    for number, value in enumerate(pieces):
+        delta = text_delta(message.id, 0, value, first=number == 0)
+        play.tell("thread.message.delta", delta, len(value), resumed=resumed)
+
+
+def told_refusal(play: Play, index: int, pieces: Sequence[str], *, resumed: bool = False) -> None:
+    """Tell pieces of the open message's refusal."""
+    message = play.state.open_message
+    assert message is not None
+    for value in pieces:
+        delta = refusal_delta(message.id, index, value)
+        play.tell("thread.message.delta", delta, len(value), resumed=resumed)
+
+
+def told_call(
+    play: Play,
+    step_id: str,
+    index: int,
+    call: FunctionToolCall,
+    pieces: Sequence[str],
+    *,
+    resumed: bool = False,
+) -> None:
+    """Tell a call of the open tool step: its name, then its arguments."""
+    header = call_delta(step_id, index, call.id, call.function.name)
+    play.tell("thread.run.step.delta", header, 1, resumed=resumed)
+    for value in pieces:
+        piece_ = arguments_delta(step_id, index, value)
+        play.tell("thread.run.step.delta", piece_, len(value), resumed=resumed)

@@ -1,0 +1,144 @@
+"""Random runs: turns of a model, played the way a worker plays them, with all ways to end."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from understudy.runs.happenings import (
+    Answered,
+    BudgetSpent,
+    Cancelled,
+    CancelRequested,
+    Expired,
+    Failed,
+    FunctionsCalled,
+    Happening,
+    ToolOutputsSubmitted,
+)
+from understudy.wire.objects.runs import LastError
+
+from .playing import (
+    SPENT,
+    Play,
+    declined,
+    function_call,
+    told_call,
+    told_refusal,
+    told_text,
+)
+
+# Code points of one, two and four bytes: positions count code points.
+TEXTS = st.text(alphabet="aé🙂 ", min_size=1, max_size=12)
+
+
+class Turn(Struct, frozen=True):
+    """What the model says and calls in one go, the pieces as it was cut, and what comes of it."""
+
+    text: str
+    refusal: str
+    calls: tuple[str, ...]
+    end: str
+    cuts: tuple[int, ...]
+    crashes: bool
+
+
+@st.composite
+def turns(draw: st.DrawFn) -> Turn:
+    """Draw a turn."""
+    text = draw(st.just("") | TEXTS)
+    refusal = draw(st.just("") | TEXTS) if not text or draw(st.booleans()) else ""
+    calls = tuple(draw(st.lists(TEXTS, max_size=2)))
+    end = draw(st.sampled_from(["done", "done", "done", "cut", "cancel", "expire", "fail"]))
+    return Turn(
+        text=text,
+        refusal=refusal,
+        calls=calls,
+        end=end,
+        cuts=tuple(draw(st.lists(st.integers(1, 12), max_size=3))),
+        crashes=bool(calls or text or refusal) and draw(st.booleans()),
+    )
+
+
+def pieces(text: str, cuts: Sequence[int]) -> list[str]:
+    """Return the text cut at these places."""
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    return [text[a:b] for a, b in pairwise(places)]
+
+
+def played(turns: Sequence[Turn]) -> Play:
+    """Return the run after these turns, each answered by the client while there is one."""
+    play = Play()
+    for number, turn in enumerate(turns):
+        play.claim()
+        _speak(play, number, turn)
+        if turn.crashes:
+            play.crash()
+            play.claim()
+            _rebuild(play, number, turn)
+        _end(play, number, turn)
+        if play.state.run.status != "requires_action":
+            break
+        play.happen(ToolOutputsSubmitted(outputs=dict.fromkeys(_call_ids(number, turn), "out")))
+    return play
+
+
+def _call_ids(number: int, turn: Turn) -> list[str]:
+    return [f"call_{number}_{index}" for index in range(len(turn.calls))]
+
+
+def _speak(play: Play, number: int, turn: Turn) -> None:
+    if turn.text or turn.refusal:
+        play.start_message(number)
+        told_text(play, pieces(turn.text, turn.cuts))
+        told_refusal(play, 1 if turn.text else 0, pieces(turn.refusal, turn.cuts))
+    if turn.calls:
+        play.start_calls(number, content=declined(turn.text, turn.refusal))
+        _tell_calls(play, number, turn, turn.cuts)
+
+
+def _tell_calls(
+    play: Play, number: int, turn: Turn, cuts: Sequence[int], *, resumed: bool = False
+) -> None:
+    ids = _call_ids(number, turn)
+    for index, (call_id, arguments) in enumerate(zip(ids, turn.calls, strict=True)):
+        call = function_call(call_id, arguments=arguments)
+        parts = pieces(arguments, cuts)
+        told_call(play, f"step_t{number}", index, call, parts, resumed=resumed)
+
+
+def _rebuild(play: Play, number: int, turn: Turn) -> None:
+    """Tell the open object again, cut elsewhere, as the worker does who takes over.
+
+    What was said before calls is complete already, and passed over.
+    """
+    if turn.calls:
+        _tell_calls(play, number, turn, turn.cuts[:1], resumed=True)
+        return
+    told_text(play, pieces(turn.text, turn.cuts[:1]), resumed=True)
+    told_refusal(play, 1 if turn.text else 0, pieces(turn.refusal, ()), resumed=True)
+
+
+def _end(play: Play, number: int, turn: Turn) -> None:
+    if turn.end == "cancel":
+        play.happen(CancelRequested())
+    play.happen(_outcome(number, turn))
+
+
+def _outcome(number: int, turn: Turn) -> Happening:
+    # What was said before calls was committed when they began.
+    content = () if turn.calls else declined(turn.text, turn.refusal)
+    if turn.end == "cancel":
+        return Cancelled(content=content)
+    if turn.end == "expire":
+        return Expired(content=content)
+    if turn.end == "fail":
+        return Failed(error=LastError("server_error", "no"), content=content)
+    if turn.end == "cut":
+        return BudgetSpent(reason="max_completion_tokens", content=content, usage=SPENT)
+    if turn.calls:
+        arguments = zip(_call_ids(number, turn), turn.calls, strict=True)
+        calls = tuple(function_call(one, arguments=text) for one, text in arguments)
+        return FunctionsCalled(calls=calls, content=content, usage=SPENT)
+    return Answered(content=content, usage=SPENT)

@@ -1,0 +1,1 @@
+"""The Storage port, run by every adapter."""
