@@ -2,7 +2,8 @@
 
 An earlier attempt may have left a message or a tool step open. They are written anew under the
 same ids, so that clients see one message and never two. A message that the earlier attempt had
-completed before its calls stays as it is, and the text that the model says again is passed over.
+completed before its calls stays as it is: what the model says before its calls this time is held
+back, and told only if no calls come and it is the answer.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -52,6 +53,7 @@ class Turn:
         self._step_id: str | None = None
         self._step_resumed = False
         self._has_spoken = _spoke_before_calls(hold.state)
+        self._held_back: list[tuple[PartKind, str]] = []
         self._usage: ModelUsage | None = None
         self._reason: FinishReason = "stop"
         self._bytes_written = 0
@@ -65,6 +67,8 @@ class Turn:
                 self._hold.flush()
         if self._step_id is not None:
             self._tell_calls(self._step_id, to_the_end=True)
+        else:
+            await self._tell_held_back()
         await self._abandon_left_message()
         return self._outcome()
 
@@ -88,10 +92,17 @@ class Turn:
     async def _take_words(self, kind: PartKind, words: str) -> None:
         self._bytes_written += len(words.encode())
         if self._has_spoken:
+            self._held_back.append((kind, words))
             return
         message = self._message or await self._start_message()
         delta = message.add(kind, words)
         self._hold.tell("thread.message.delta", delta, len(words), resumed=message.resumed)
+
+    async def _tell_held_back(self) -> None:
+        self._has_spoken = False
+        for kind, words in self._held_back:
+            await self._take_words(kind, words)
+        self._hold.flush()
 
     async def _start_message(self) -> MessageDraft:
         left_open = self._hold.state.open_message

@@ -21,7 +21,12 @@ from understudy.operations.refusals import (
     wrong_tool_outputs,
 )
 from understudy.runs import machine
-from understudy.runs.happenings import CancelRequested, Happening, ToolOutputsSubmitted
+from understudy.runs.happenings import (
+    Cancelled,
+    CancelRequested,
+    Happening,
+    ToolOutputsSubmitted,
+)
 from understudy.runs.state import RunChange
 from understudy.storage.base import (
     CommitRun,
@@ -110,7 +115,11 @@ def _submitted(
 
 
 async def cancel(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> Row:
-    """Ask for the end of a run (RUN-17); a worker ends it within moments."""
+    """Ask for the end of a run (RUN-17).
+
+    A worker that has the run ends it within moments; a run that waits for a worker or for its
+    client is ended here.
+    """
     for _ in range(_TRIES_MAX):
         record = await _record(ports, caller, thread_id, run_id)
         if record.state.run.status not in ("queued", "in_progress", "requires_action"):
@@ -118,9 +127,26 @@ async def cancel(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> R
         done = await _apply(ports, record, CancelRequested(), caller)
         if done is not None:
             await ports.dispatch.interrupt(run_id)
-            await ports.dispatch.offer(run_id)
+            if record.lease_until is None:
+                await _end_unheld(ports, run_id)
+            else:
+                await ports.dispatch.offer(run_id)
             return Row(run_id, encode(done.run), record.file_ids)
     raise run_cannot_be_cancelled(record.state.run.status, caller.era)
+
+
+async def _end_unheld(ports: Ports, run_id: str) -> None:
+    """End a cancelled run that nobody works on; should this fail, the sweeper has it ended."""
+    record = await ports.storage.run_record(run_id)
+    if record is None or record.state.run.status != "cancelling":
+        return
+    change_ = machine.apply(record.state, Cancelled(unheld=True), ports.now)
+    written = await ports.storage.write(CommitRun(change=change_, project_id=record.project_id))
+    if written.applied:
+        before = EventId(record.state.attempt, record.state.position)
+        ports.dispatch.publish(run_id, change_.events, before)
+    if written.promoted_run_id is not None:
+        await ports.dispatch.offer(written.promoted_run_id)
 
 
 async def _record(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> RunRecord:

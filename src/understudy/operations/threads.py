@@ -114,12 +114,13 @@ def _changed(old: Thread, changes: ThreadChanges) -> Thread:
 
 
 async def delete(ports: Ports, caller: Caller, thread_id: str) -> None:
-    """Delete a thread with all that is in it; an active run just stops (THR-05)."""
-    active_run_id = await ports.storage.active_run(thread_id)
+    """Delete a thread with all that is in it; its runs just stop (THR-05)."""
+    unfinished = await ports.storage.unfinished_runs(thread_id)
     order = Delete(kind="thread", project_id=caller.project_id, id=thread_id, now=ports.now)
     try:
         await ports.storage.write(order)
     except Conflict as conflict:
         raise no_such("thread", thread_id) from conflict
-    if active_run_id is not None:
-        await ports.dispatch.interrupt(active_run_id)
+    for run_id in unfinished:
+        await ports.dispatch.interrupt(run_id)
+        ports.dispatch.forget(run_id)

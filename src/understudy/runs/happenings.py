@@ -78,9 +78,13 @@ class CancelRequested(Happening, frozen=True, kw_only=True):
 
 
 class Cancelled(Happening, frozen=True, kw_only=True):
-    """The work has stopped (RUN-18). ``content`` is what the open message holds (MSG-14)."""
+    """The work has stopped (RUN-18). ``content`` is what the open message holds (MSG-14).
+
+    ``unheld`` as for Expired.
+    """
 
     content: tuple[Content, ...] = ()
+    unheld: bool = False
 
 
 class Expired(Happening, frozen=True, kw_only=True):

@@ -302,6 +302,7 @@ def _cancel_requested(draft: _Draft, happening: h.CancelRequested) -> None:
 
 
 def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:
+    draft.attempt += happening.unheld
     draft.emit("thread.run.cancelling", draft.state.run)
     draft.cut_message_short("run_cancelled", happening.content)
     for step in draft.state.open_steps:
@@ -310,10 +311,10 @@ def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:
 
 
 def _expired(draft: _Draft, happening: h.Expired) -> None:
-    draft.attempt += happening.unheld
     if draft.run.status == "cancelled":
         _cancelled(draft, happening)
         return
+    draft.attempt += happening.unheld
     draft.cut_message_short("run_expired", happening.content)
     for step in draft.state.open_steps:
         draft.end_step(step, "expired", expired_at=draft.now)

@@ -245,8 +245,8 @@ class Objects(Protocol):
         """Return what the Idempotency-Key was answered."""
         ...
 
-    async def active_run(self, thread_id: str) -> str | None:
-        """Return the run that locks the thread, if there is one."""
+    async def unfinished_runs(self, thread_id: str) -> Sequence[str]:
+        """Return the run that locks the thread and those that wait for their turn."""
         ...
 
 

@@ -197,6 +197,16 @@ def active_run(connection: sqlite3.Connection, thread_id: str) -> str | None:
     return found[0] if found else None
 
 
+def unfinished_runs(connection: sqlite3.Connection, thread_id: str) -> list[str]:
+    """Return the run that holds the thread and those that wait behind it."""
+    found = connection.execute(
+        "SELECT id FROM runs WHERE thread_id = ? AND turn = 'holding' "
+        "UNION ALL SELECT id FROM runs WHERE thread_id = ? AND turn = 'waiting'",
+        (thread_id, thread_id),
+    )
+    return [run_id for (run_id,) in found]
+
+
 def replace(connection: sqlite3.Connection, change: Replace) -> None:
     """Write another body over the one that was read. Raises Conflict when that one is gone."""
     changed = ", changed_metadata = ?" if change.metadata is not None else ""

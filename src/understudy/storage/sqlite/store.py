@@ -76,8 +76,8 @@ class SqliteStorage:
     async def answered(self, project_id: str, key: str) -> Answer | None:
         return objects.answered(self._reading, project_id, key)
 
-    async def active_run(self, thread_id: str) -> str | None:
-        return objects.active_run(self._reading, thread_id)
+    async def unfinished_runs(self, thread_id: str) -> Sequence[str]:
+        return objects.unfinished_runs(self._reading, thread_id)
 
     async def run_record(self, run_id: str) -> RunRecord | None:
         return runs.record(self._reading, run_id)

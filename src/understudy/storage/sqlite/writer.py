@@ -47,6 +47,7 @@ class GroupWriter:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._queue: SimpleQueue[_Submitted | None] = SimpleQueue()
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -54,14 +55,17 @@ class GroupWriter:
         """Queue the job and return a future that is done after the commit.
 
         Raises (through the future) what the job refused with, or Unavailable when the database
-        could not be written.
+        could not be written; Unavailable at once after ``close``.
         """
+        if self._closed:
+            raise Unavailable("The server is stopping.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put(_Submitted(job, future))
         return future
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
+        self._closed = True
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
