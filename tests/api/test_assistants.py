@@ -437,3 +437,14 @@ async def test_schemas_are_kept_to_the_letter(v2: Client) -> None:
     made = await v2.assistant(tools=[function(name="f", parameters=schema)])
     shown = (await v2.get(f"/assistants/{made['id']}"))["tools"][0]["function"]["parameters"]
     assert json.dumps(shown) == json.dumps(schema)
+
+
+@pytest.mark.parametrize("path", ["/assistants", "/threads"])
+async def test_a_vector_store_that_does_not_exist_is_not_found(v2: Client, path: str) -> None:
+    """ERR-41: while there are no vector stores, none can be named."""
+    resources = {"file_search": {"vector_store_ids": ["vs_abc123"]}}
+    body: dict[str, object] = {"tool_resources": resources}
+    if path == "/assistants":
+        body["model"] = "demo"
+    error = await v2.refused("POST", path, body)
+    assert (error.status, error.message) == (404, "No vector store found with id 'vs_abc123'.")

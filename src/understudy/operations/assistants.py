@@ -18,7 +18,7 @@ from understudy.operations.reading import (
     missing_files_refused,
     page,
 )
-from understudy.operations.refusals import no_such, no_such_model, vector_stores_missing
+from understudy.operations.refusals import no_such, no_such_model, refuse_vector_stores
 from understudy.storage.base import (
     Answer,
     Conflict,
@@ -46,8 +46,7 @@ V1_FILES_MAX = 20
 
 async def create(ports: Ports, caller: Caller, new: NewAssistant) -> Row:
     """Create an assistant (ASST-03)."""
-    if new.new_vector_stores:
-        raise vector_stores_missing()
+    refuse_vector_stores(new.tool_resources, new.new_vector_stores)
     if not ports.models.knows(new.model):
         raise no_such_model(new.model)
     check_response_format(new.response_format, new.tools)
@@ -132,6 +131,7 @@ async def modify(
 async def _refuse_unknown_files(ports: Ports, caller: Caller, changes: AssistantChanges) -> None:
     named = [] if changes.file_ids is UNSET else [*changes.file_ids]
     if isinstance(changes.tool_resources, ToolResources):
+        refuse_vector_stores(changes.tool_resources, ())
         named += resource_files(changes.tool_resources)
     await missing_files_refused(ports, caller, named)
 

@@ -7,6 +7,8 @@ from understudy.storage.base import Kind
 from understudy.wire import v1
 from understudy.wire.era import Era
 from understudy.wire.objects.runs import RunStatus
+from understudy.wire.objects.tools import ToolResources
+from understudy.wire.params.vector_stores import NewVectorStore
 
 _NOUNS: dict[Kind, str] = {
     "assistant": "assistant",
@@ -78,10 +80,14 @@ def no_such_model(model: str) -> InvalidRequest:
     )
 
 
-def vector_stores_missing() -> InvalidRequest:
-    """Say that this release has no vector stores, rather than forget them."""
-    return InvalidRequest(
-        "Vector stores are not available on this server.",
-        param="tool_resources.file_search",
-        code="unsupported_parameter",
-    )
+def refuse_vector_stores(resources: ToolResources, new: Sequence[NewVectorStore]) -> None:
+    """Refuse what this release cannot keep, rather than forget it (ERR-41)."""
+    if resources.file_search is not None and resources.file_search.vector_store_ids:
+        store_id = resources.file_search.vector_store_ids[0]
+        raise NotFound(f"No vector store found with id '{store_id}'.")
+    if new:
+        raise InvalidRequest(
+            "Vector stores are not available on this server.",
+            param="tool_resources.file_search",
+            code="unsupported_parameter",
+        )

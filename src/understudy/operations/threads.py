@@ -17,7 +17,7 @@ from understudy.operations.reading import (
     missing_files_refused,
     page,
 )
-from understudy.operations.refusals import no_such, vector_stores_missing
+from understudy.operations.refusals import no_such, refuse_vector_stores
 from understudy.storage.base import Conflict, Delete, Insert, Replace, Row, Rows, Scope, Slice
 from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.tools import CodeInterpreterResources, ToolResources
@@ -36,8 +36,7 @@ async def prepare(
     ports: Ports, caller: Caller, new: NewThread
 ) -> tuple[Thread, tuple[Insert, ...]]:
     """Return a new thread, and what has to be written for it. Raises before anything is."""
-    if new.new_vector_stores:
-        raise vector_stores_missing()
+    refuse_vector_stores(new.tool_resources, new.new_vector_stores)
     await refuse_unknown_files(ports, caller, new.messages)
     await missing_files_refused(ports, caller, resource_files(new.tool_resources))
     thread = Thread(
@@ -81,6 +80,7 @@ async def list_page(ports: Ports, caller: Caller, part: Slice, metadata: dict[st
 async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadChanges) -> Row:
     """Change metadata and tool resources (THR-04)."""
     if isinstance(changes.tool_resources, ToolResources):
+        refuse_vector_stores(changes.tool_resources, ())
         await missing_files_refused(ports, caller, resource_files(changes.tool_resources))
 
     def decide(row: Row) -> Replace:
