@@ -98,23 +98,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, Ports]]:
 async def _engine(ports: Ports) -> AsyncIterator[None]:
     """Run one worker and the sweeper, as the only ones on this data folder."""
     settings = ports.settings
-    worker = Worker(
-        storage=ports.storage,
-        dispatch=ports.dispatch,
-        models=ports.models,
-        files=ports.files,
-        clock=ports.clock,
-        legs_max=settings.legs_max,
-        lease_seconds=settings.lease_seconds,
-    )
-    sweeper = Sweeper(
-        storage=ports.storage,
-        dispatch=ports.dispatch,
-        files=ports.files,
-        clock=ports.clock,
-        sweep_seconds=settings.sweep_seconds,
-        idempotency_keep_seconds=settings.idempotency_keep_seconds,
-    )
+    worker = Worker(ports)
+    sweeper = Sweeper(ports)
     with _only_worker(settings.data_dir):
         # Nobody else works on this folder, so whatever is leased was left by a dead process.
         await ports.storage.drop_all_leases()

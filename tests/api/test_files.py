@@ -1,6 +1,7 @@
 """Files (contract section 13, FILE)."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -244,15 +245,7 @@ async def test_a_file_can_expire(build: Build) -> None:
 
 async def sweep(house: House, now: int) -> None:
     """Do once what the server does every second, at another time."""
-    ports = house.ports
-    sweeper = Sweeper(
-        storage=ports.storage,
-        dispatch=ports.dispatch,
-        files=ports.files,
-        clock=ManualClock(now),
-        sweep_seconds=1,
-        idempotency_keep_seconds=1,
-    )
+    sweeper = Sweeper(replace(house.ports, clock=ManualClock(now)))
     await sweeper.sweep()
 
 

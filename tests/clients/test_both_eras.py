@@ -44,7 +44,7 @@ def test_each_era_sees_its_own_name_of_the_search_tool(live_server: LiveServer) 
 
 
 def test_a_run_without_tokens_left_has_two_names(live_server: LiveServer) -> None:
-    """What v2 calls incomplete is completed in v1, with its reason, however it was made (RUN-1E)."""
+    """What v2 calls incomplete is completed in v1, with its reason, whoever made it (RUN-1E)."""
     old, new = Rest(live_server, era="v1"), Rest(live_server, era="v2")
     for maker in (old, new):
         body = {

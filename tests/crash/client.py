@@ -12,8 +12,8 @@ from uuid import uuid4
 from .server import MortalServer
 
 TRIES_MAX = 5
-SILENCE_SECONDS_MAX = 20
-_BROKEN = (http.client.HTTPException, OSError)
+SILENCE_SECONDS_MAX = 10  # less than the server waits before it says that it still lives
+_BROKEN = (http.client.HTTPException, ConnectionError)
 
 
 @dataclass(frozen=True)

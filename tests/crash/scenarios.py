@@ -80,5 +80,5 @@ SCENARIOS: dict[str, tuple[Callable[[StubbornClient], Any], int]] = {
     "function": (function, 8),
     "cancel": (cancel, 5),
     "enqueue": (enqueue, 8),
-    "interrupt": (interrupt, 9),
+    "interrupt": (interrupt, 8),
 }

@@ -81,8 +81,8 @@ class MortalServer:
         assert self._process is not None
         self._process.join(DEATH_SECONDS_MAX)
         assert self._process.exitcode == -signal.SIGKILL, self._told("did not die by SIGKILL")
-        self.died += 1
         self.start()
+        self.died += 1  # only now: who knows of this death may expect an answer
 
     def stop(self) -> None:
         """End the process for good, and complain of tracebacks in its log."""

@@ -49,3 +49,12 @@ async def test_offers_that_were_taken_leave_nothing() -> None:
     await dispatch.offer("run_1")
     await dispatch.next_offer()
     assert (dispatch._offered, dispatch._offers.qsize()) == (set(), 0)
+
+
+async def test_a_leg_that_ended_without_an_end_is_forgotten_on_request() -> None:
+    """Its thread was deleted, or somebody else has the run: no event will tell."""
+    dispatch = InProcessDispatch()
+    dispatch.publish("run_1", [STARTED], BEFORE)
+    dispatch.forget("run_1")
+    dispatch.forget("run_2")
+    assert dispatch._channels == {}

@@ -116,35 +116,18 @@ class Client:
 class Stage:
     """The ports and those who work on them."""
 
-    def __init__(self, ports: Ports, *, legs_max: int, lease_seconds: float) -> None:
+    def __init__(self, ports: Ports) -> None:
         self.ports = ports
         self.dispatch = ports.dispatch
         self.clients: list[Client] = []
         self.duties: list[asyncio.Task[None]] = []
         self.workers: list[Worker] = []
-        self._legs_max = legs_max
-        self._lease_seconds = lease_seconds
         self._assistant_id = ""
-        self.sweeper = Sweeper(
-            storage=ports.storage,
-            dispatch=ports.dispatch,
-            files=ports.files,
-            clock=ports.clock,
-            sweep_seconds=0.01,
-            idempotency_keep_seconds=60,
-        )
+        self.sweeper = Sweeper(ports)
 
     def hire(self) -> Worker:
         """Let one more worker take offers."""
-        worker = Worker(
-            storage=self.ports.storage,
-            dispatch=self.ports.dispatch,
-            models=self.ports.models,
-            files=self.ports.files,
-            clock=self.ports.clock,
-            legs_max=self._legs_max,
-            lease_seconds=self._lease_seconds,
-        )
+        worker = Worker(self.ports)
         self.workers.append(worker)
         self.duties.append(asyncio.create_task(worker.take_offers()))
         return worker
@@ -240,6 +223,9 @@ def plain(part: Any) -> str:
     return part.text.value if isinstance(part, TextContent) else ""
 
 
+QUICK = {"sweep_seconds": 0.01, "idempotency_keep_seconds": 60}
+
+
 @asynccontextmanager
 async def staged(
     folder: Path,
@@ -247,8 +233,6 @@ async def staged(
     *,
     clock: Clock | None = None,
     workers: int = 1,
-    legs_max: int = 100,
-    lease_seconds: float = 15.0,
     **settings: Any,
 ) -> AsyncIterator[Stage]:
     """Open a stage in the folder."""
@@ -258,9 +242,9 @@ async def staged(
         files=files_from("memory://"),
         models=models,
         clock=clock or SystemClock(),
-        settings=Settings(data_dir=folder, **settings),
+        settings=Settings(data_dir=folder, **{**QUICK, **settings}),
     )
-    stage = Stage(ports, legs_max=legs_max, lease_seconds=lease_seconds)
+    stage = Stage(ports)
     for _ in range(workers):
         stage.hire()
     try:

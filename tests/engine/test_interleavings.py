@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -33,6 +33,7 @@ from understudy.engine.sweeper import Sweeper
 from understudy.errors import NotAllowed
 from understudy.files.opening import files_from
 from understudy.ids import new_id
+from understudy.operations.ports import Ports
 from understudy.runs import journal, machine
 from understudy.runs.deltas import arguments_delta, call_delta, text_delta
 from understudy.runs.happenings import (
@@ -52,6 +53,7 @@ from understudy.runs.happenings import (
 )
 from understudy.runs.status import CLAIMABLE, TABLE, TERMINAL
 from understudy.runs.transcript import Story, retell
+from understudy.settings import Settings
 from understudy.storage.base import (
     CommitRun,
     Delete,
@@ -63,6 +65,7 @@ from understudy.storage.base import (
     ThreadBusy,
 )
 from understudy.storage.sqlite.store import SqliteStorage
+from understudy.upstream.catalogue import Catalogue
 from understudy.wire.events import BEGINNING
 from understudy.wire.objects.messages import Content, Text, TextContent
 from understudy.wire.objects.runs import LastError, Run
@@ -119,6 +122,10 @@ class Row:
         self.attempt, self.position, self.deleted_at, self.body = found[5:9]
         self.journal = journal.read(found[9].encode())
 
+    def holds(self, thread_id: str) -> bool:
+        """Return whether this run locks the thread."""
+        return (self.turn, self.thread_id) == ("holding", thread_id)
+
 
 class Interleavings(RuleBasedStateMachine):
     """Clients, workers and time, one step at a time."""
@@ -132,14 +139,15 @@ class Interleavings(RuleBasedStateMachine):
         self.storage = SqliteStorage(path)
         self.clock = ManualClock()
         self.dispatch = InProcessDispatch()
-        self.sweeper = Sweeper(
+        ports = Ports(
             storage=self.storage,
             dispatch=self.dispatch,
             files=files_from("memory://"),
+            models=Catalogue((), {}),
             clock=self.clock,
-            sweep_seconds=1.0,
-            idempotency_keep_seconds=60,
+            settings=Settings(data_dir=self.folder, idempotency_keep_seconds=60),
         )
+        self.sweeper = Sweeper(ports)
         self.rows = sqlite3.connect(path)
         self.attempts: Counter[str] = Counter()
         self.ended: dict[str, bytes] = {}
@@ -196,7 +204,7 @@ class Interleavings(RuleBasedStateMachine):
             expires_at=self.now + LIFE_SECONDS,
         )
         change = machine.create(run, self.now + LIFE_SECONDS)
-        busy = self.do(self.storage.active_run(thread_id))
+        busy = next((r.id for r in self.found() if r.holds(thread_id)), None)
         order = StartRun(project_id=PROJECT, change=change, queue=queue)
         if busy is not None and not queue:
             with pytest.raises(ThreadBusy, match=busy):
@@ -536,6 +544,10 @@ class Interleavings(RuleBasedStateMachine):
 
 
 Interleavings.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=60, deadline=None, print_blob=False
+    max_examples=40,
+    stateful_step_count=50,
+    deadline=None,
+    print_blob=False,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 TestInterleavings = Interleavings.TestCase

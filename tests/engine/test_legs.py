@@ -237,6 +237,32 @@ async def test_a_deleted_thread_leaves_no_channel_behind(stage: Stage, model: Pu
     assert stage.dispatch._channels == {}  # type: ignore[attr-defined]
 
 
+async def test_a_deleted_thread_stops_the_runs_that_wait_in_it(stage: Stage, model: Puppet) -> None:
+    """THR-05: and whoever listens to them is let go."""
+    first = await stage.ask("one")
+    await model.called()
+    options = RunOptions(on_busy_thread="enqueue")
+    second = await stage.ask("two", thread_id=first.thread_id, options=options)
+    await threads.delete(stage.ports, ME, first.thread_id)
+    await first.ends()
+    await second.ends()
+    await stage.workers[0].drain(BOUND)
+    assert model.calls == 1
+    assert stage.dispatch._channels == {}  # type: ignore[attr-defined]
+
+
+async def test_a_queued_run_is_cancelled_although_every_worker_is_busy(
+    tmp_path: Path, model: Puppet
+) -> None:
+    """RUN-17, RUN-18: a cancel needs no place."""
+    async with staged(tmp_path, model, legs_max=1) as stage:
+        await stage.ask("one")
+        await model.called()
+        second = await stage.ask("two")
+        await stage.cancel(second)
+        assert (await second.stops()).status == "cancelled"
+
+
 async def test_a_model_that_hangs_is_cut_off_at_the_deadline(tmp_path: Path, model: Puppet) -> None:
     """RUN-19, RUN-1C, STR-13: what it has written is kept."""
     clock = ManualClock()

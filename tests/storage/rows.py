@@ -121,6 +121,14 @@ async def recorded(storage: Storage, run_id: str = "run_1") -> RunRecord:
     return record
 
 
+async def holder(storage: Storage, thread_id: str = "thread_1") -> str | None:
+    """Return the run that locks the thread."""
+    for run_id in await storage.unfinished_runs(thread_id):
+        if (await recorded(storage, run_id)).has_turn:
+            return run_id
+    return None
+
+
 def order(record: RunRecord, happening: Happening, *, now: int = NOW + 1) -> CommitRun:
     """Return what follows from the happening, as an order for storage."""
     change = machine.apply(record.state, happening, now)

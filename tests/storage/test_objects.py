@@ -168,7 +168,7 @@ async def test_a_deleted_thread_takes_everything_with_it(storage: Storage) -> No
     assert await storage.run_record("run_1") is None
     assert await storage.run_history(within(), "run_1") is None
     assert await storage.thread_messages("thread_1") == []
-    assert await storage.active_run("thread_1") is None
+    assert await storage.unfinished_runs("thread_1") == []
     assert await storage.claimable(NOW + 9999, 10) == []
     assert await storage.overdue(NOW + 9999, 10) == []
 

@@ -165,7 +165,9 @@ async def test_metadata_may_contain_anything(storage: Storage, text: str) -> Non
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.data())
 async def test_pages_joined_are_the_whole_list(storage: Storage, data: st.DataObject) -> None:

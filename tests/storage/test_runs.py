@@ -29,6 +29,7 @@ from .rows import (
     claimed,
     functions_called,
     happen,
+    holder,
     ids,
     make_run,
     make_thread,
@@ -52,7 +53,7 @@ async def test_a_new_run_is_queued_and_holds_its_thread(storage: Storage) -> Non
     assert record.state.run == new_run("run_1")
     assert (record.state.attempt, record.state.deadline) == (0, DEADLINE)
     assert record.state.position == machine.create(new_run("run_1"), DEADLINE).position
-    assert await storage.active_run("thread_1") == "run_1"
+    assert await holder(storage, "thread_1") == "run_1"
     assert await storage.claimable(NOW, 10) == ["run_1"]
 
 
@@ -102,7 +103,7 @@ async def test_of_runs_started_at_once_exactly_one_gets_the_thread(storage: Stor
 async def test_threads_do_not_lock_each_other(storage: Storage) -> None:
     await make_run(storage, "run_1", "thread_1")
     await make_run(storage, "run_2", "thread_2")
-    assert await storage.active_run("thread_2") == "run_2"
+    assert await holder(storage, "thread_2") == "run_2"
 
 
 @pytest.mark.parametrize("end", [Expired(), answered()])
@@ -110,9 +111,9 @@ async def test_a_run_that_is_over_frees_its_thread(storage: Storage, end: Happen
     """RUN-1B."""
     await make_run(storage)
     await happen(storage, claimed(), end)
-    assert await storage.active_run("thread_1") is None
+    assert await holder(storage, "thread_1") is None
     await storage.write(start("run_2"))
-    assert await storage.active_run("thread_1") == "run_2"
+    assert await holder(storage, "thread_1") == "run_2"
 
 
 async def test_messages_of_a_run_come_before_it(storage: Storage) -> None:
@@ -275,9 +276,18 @@ async def test_a_waiting_run_has_no_turn_and_its_messages_are_not_there_yet(
     record = await recorded(storage, "run_2")
     assert (record.has_turn, record.state.run.status) == (False, "queued")
     assert await storage.thread_messages("thread_1") == []
-    assert await storage.active_run("thread_1") == "run_1"
+    assert await holder(storage, "thread_1") == "run_1"
     assert await storage.claimable(NOW, 10) == ["run_1"]
     assert ids(await storage.page("run", within(), Slice(order="asc"))) == ["run_1", "run_2"]
+
+
+async def test_runs_that_are_not_over_are_known_by_their_thread(storage: Storage) -> None:
+    """The one that locks it and those that wait; a deletion has to stop them all."""
+    await make_run(storage)
+    await enqueue(storage, "run_2", "run_3")
+    await make_run(storage, "run_9", "thread_9")
+    await happen(storage, Expired(), run_id="run_2")
+    assert sorted(await storage.unfinished_runs("thread_1")) == ["run_1", "run_3"]
 
 
 async def test_waiting_runs_get_their_turn_in_order_with_their_messages(storage: Storage) -> None:
@@ -309,7 +319,7 @@ async def test_with_queue_a_free_thread_is_taken_at_once(storage: Storage) -> No
     await make_thread(storage)
     written = await storage.write(start("run_1", queue=True, messages=(message_row("msg_1"),)))
     assert written.active_run_id is None
-    assert await storage.active_run("thread_1") == "run_1"
+    assert await holder(storage, "thread_1") == "run_1"
     assert len(await storage.thread_messages("thread_1")) == 1
 
 
@@ -320,7 +330,7 @@ async def test_a_waiting_run_that_ends_frees_nothing(storage: Storage) -> None:
     cancelled = await happen(storage, CancelRequested(), claimed(), Cancelled(), run_id="run_2")
     expired = await happen(storage, Expired(), run_id="run_3")
     assert (cancelled.promoted_run_id, expired.promoted_run_id) == (None, None)
-    assert await storage.active_run("thread_1") == "run_1"
+    assert await holder(storage, "thread_1") == "run_1"
     ended = await happen(storage, claimed(), answered())
     assert ended.promoted_run_id == "run_4"
 

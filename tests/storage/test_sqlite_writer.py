@@ -197,3 +197,11 @@ async def test_closing_finishes_what_was_submitted(database: Path) -> None:
     await asyncio.to_thread(writer.close)
     await asyncio.gather(*jobs)
     assert len(numbers(database)) == 100
+
+
+async def test_a_write_that_comes_after_the_end_is_refused(database: Path) -> None:
+    """A request during shutdown is answered; it does not wait for ever."""
+    writer = GroupWriter(connect(database, "NORMAL"))
+    writer.close()
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(writer.submit(partial(add, number=1)), 5)

@@ -190,8 +190,8 @@ def test_err_25_names_an_id_with_other_characters() -> None:
         check_id("run_id", "run_a b", "v2")
     assert _shown(caught.value) == (
         (
-            "Invalid 'run_id': 'run_a b'. Expected an ID that contains letters, numbers, underscores,"
-            " or dashes, but this value contained additional characters."
+            "Invalid 'run_id': 'run_a b'. Expected an ID that contains letters, numbers,"
+            " underscores, or dashes, but this value contained additional characters."
         ),
         "run_id",
         "invalid_value",
@@ -219,8 +219,8 @@ def test_err_26_names_a_string_that_is_too_short() -> None:
     error = _refusal(messages.parse_create, {"role": "user", "content": ""}, "v1")
     assert _shown(error) == (
         (
-            "Invalid 'content': string too short. Expected a string with minimum length 1, but got a"
-            " string with length 0 instead."
+            "Invalid 'content': string too short. Expected a string with minimum length 1, but got"
+            " a string with length 0 instead."
         ),
         "content",
         "string_below_min_length",
@@ -236,8 +236,8 @@ def test_err_27_counts_the_entries_of_an_array_that_is_too_long() -> None:
     ):
         assert _shown(error) == (
             (
-                "Invalid 'tools': array too long. Expected an array with maximum length 128, but got"
-                " an array with length 129 instead."
+                "Invalid 'tools': array too long. Expected an array with maximum length 128, but"
+                " got an array with length 129 instead."
             ),
             "tools",
             "array_above_max_length",
@@ -248,8 +248,8 @@ def test_err_28_counts_the_keys_of_an_object_that_has_too_many() -> None:
     metadata = {f"k{index}": "v" for index in range(17)}
     assert _shown(_refusal(threads.parse_modify, {"metadata": metadata})) == (
         (
-            "Invalid 'metadata': too many properties. Expected an object with at most 16 properties,"
-            " but got an object with 17 properties instead."
+            "Invalid 'metadata': too many properties. Expected an object with at most 16"
+            " properties, but got an object with 17 properties instead."
         ),
         "metadata",
         "object_above_max_properties",

@@ -10,14 +10,12 @@ import asyncio
 
 import structlog
 
-from understudy.clock import Clock
-from understudy.dispatch.base import Dispatch
 from understudy.engine.backoff import Backoff
 from understudy.engine.hold import Hold, Superseded
 from understudy.engine.request import build_request
 from understudy.engine.turn import Turn
 from understudy.errors import NotAllowed, Unavailable, UpstreamBusy, UpstreamError
-from understudy.files.base import Files
+from understudy.operations.ports import Ports
 from understudy.runs.happenings import (
     BudgetSpent,
     Cancelled,
@@ -27,8 +25,8 @@ from understudy.runs.happenings import (
     Happening,
 )
 from understudy.runs.planning import Plan, hosted_tools, plan
-from understudy.storage.base import RunRecord, Storage
-from understudy.upstream.base import ModelRequest, Models
+from understudy.storage.base import RunRecord
+from understudy.upstream.base import ModelRequest
 from understudy.wire.objects.messages import Content
 from understudy.wire.objects.runs import LastError
 
@@ -40,22 +38,12 @@ SORRY = "Sorry, something went wrong."  # RUN-1D
 class Leg:
     """One attempt of one worker at one run."""
 
-    def __init__(
-        self,
-        record: RunRecord,
-        *,
-        storage: Storage,
-        dispatch: Dispatch,
-        models: Models,
-        files: Files,
-        clock: Clock,
-        lease_until: float,
-    ) -> None:
-        self._hold = Hold(record, storage, dispatch, clock)
-        self._storage = storage
-        self._models = models
-        self._files = files
-        self._clock = clock
+    def __init__(self, record: RunRecord, ports: Ports, *, lease_until: float) -> None:
+        self._hold = Hold(record, ports.storage, ports.dispatch, ports.clock)
+        self._storage = ports.storage
+        self._models = ports.models
+        self._files = ports.files
+        self._clock = ports.clock
         self._lease_until = lease_until
         self._turn: Turn | None = None
         self._limit: asyncio.Timeout | None = None

@@ -9,13 +9,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from understudy.clock import Clock
-from understudy.dispatch.base import Dispatch
 from understudy.engine.hold import Hold, Superseded
-from understudy.errors import NotAllowed, Refusal
-from understudy.files.base import Files
+from understudy.errors import NotAllowed, NotFound, Refusal
+from understudy.operations import files
+from understudy.operations.ports import Caller, Ports
 from understudy.runs.happenings import Expired
-from understudy.storage.base import Conflict, Delete, Storage
 
 log = structlog.get_logger("understudy.engine")
 
@@ -26,22 +24,13 @@ FORGET_EVERY_SECONDS = 600
 class Sweeper:
     """Looks at the rows every ``sweep_seconds``."""
 
-    def __init__(
-        self,
-        *,
-        storage: Storage,
-        dispatch: Dispatch,
-        files: Files,
-        clock: Clock,
-        sweep_seconds: float,
-        idempotency_keep_seconds: int,
-    ) -> None:
-        self._storage = storage
-        self._dispatch = dispatch
-        self._files = files
-        self._clock = clock
-        self._sweep_seconds = sweep_seconds
-        self._keep_seconds = idempotency_keep_seconds
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._storage = ports.storage
+        self._dispatch = ports.dispatch
+        self._clock = ports.clock
+        self._sweep_seconds = ports.settings.sweep_seconds
+        self._keep_seconds = ports.settings.idempotency_keep_seconds
         self._forget_at = 0.0
 
     async def sweep_for_ever(self) -> None:
@@ -82,11 +71,8 @@ class Sweeper:
             log.debug("expiry_came_too_late", run_id=run_id)
 
     async def _delete_file(self, project_id: str, file_id: str) -> None:
-        now = int(self._clock.now())
+        caller = Caller(project_id=project_id, era="v2")
         try:
-            await self._storage.write(
-                Delete(kind="file", project_id=project_id, id=file_id, now=now)
-            )
-        except Conflict:
-            return
-        await self._files.delete(file_id)
+            await files.delete(self._ports, caller, file_id)
+        except NotFound:
+            return  # its owner was faster

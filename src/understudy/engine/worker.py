@@ -8,14 +8,11 @@ from functools import partial
 
 import structlog
 
-from understudy.clock import Clock
-from understudy.dispatch.base import Dispatch
 from understudy.engine.leg import Leg
 from understudy.errors import Unavailable
-from understudy.files.base import Files
+from understudy.operations.ports import Ports
 from understudy.runs.status import CLAIMABLE
-from understudy.storage.base import RunRecord, Storage
-from understudy.upstream.base import Models
+from understudy.storage.base import RunRecord
 
 log = structlog.get_logger("understudy.engine")
 
@@ -23,28 +20,18 @@ log = structlog.get_logger("understudy.engine")
 class Worker:
     """Runs legs, at most ``legs_max`` at a time."""
 
-    def __init__(
-        self,
-        *,
-        storage: Storage,
-        dispatch: Dispatch,
-        models: Models,
-        files: Files,
-        clock: Clock,
-        legs_max: int,
-        lease_seconds: float,
-    ) -> None:
-        self._storage = storage
-        self._dispatch = dispatch
-        self._models = models
-        self._files = files
-        self._clock = clock
-        self._lease_seconds = lease_seconds
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._storage = ports.storage
+        self._dispatch = ports.dispatch
+        self._clock = ports.clock
+        self._lease_seconds = ports.settings.lease_seconds
+        legs_max = ports.settings.legs_max
         self._places = asyncio.Semaphore(legs_max)
         self._legs: dict[str, Leg] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._offered_again: set[str] = set()
-        dispatch.on_interrupt(self._interrupt)
+        ports.dispatch.on_interrupt(self._interrupt)
 
     async def take_offers(self) -> None:
         """Start a leg for every offer, until cancelled."""
@@ -88,15 +75,7 @@ class Worker:
         record = await self._storage.run_record(run_id)
         if record is None or not self._is_free(record):
             return
-        leg = Leg(
-            record,
-            storage=self._storage,
-            dispatch=self._dispatch,
-            models=self._models,
-            files=self._files,
-            clock=self._clock,
-            lease_until=self._clock.now() + self._lease_seconds,
-        )
+        leg = Leg(record, self._ports, lease_until=self._clock.now() + self._lease_seconds)
         self._legs[run_id] = leg
         try:
             await leg.run()

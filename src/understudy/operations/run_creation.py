@@ -1,11 +1,12 @@
 """Creates runs: on a thread that exists, or together with one."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from understudy.errors import InvalidRequest
+from understudy.errors import InvalidRequest, Unavailable
 from understudy.ids import new_id
 from understudy.operations import threads
 from understudy.operations.accepted import Accepted
@@ -23,19 +24,23 @@ from understudy.operations.refusals import (
     nothing_to_go_on,
     thread_has_active_run,
 )
-from understudy.operations.runs import cancel
+from understudy.operations.runs import CANCELLABLE, stop_work
 from understudy.runs import machine
+from understudy.runs.happenings import CancelRequested
 from understudy.runs.state import RunChange
 from understudy.storage.base import (
+    Change,
+    CommitRun,
     Conflict,
     Insert,
-    Replace,
     Row,
+    RunRecord,
     Scope,
     Slice,
     StartRun,
     ThreadBusy,
     ThreadGone,
+    Written,
 )
 from understudy.wire.events import BEGINNING, FIRST_POSITION, RunEvent
 from understudy.wire.objects.assistants import Assistant
@@ -76,11 +81,17 @@ async def create(
         await _refuse_without_user_message(ports, caller, thread_id, new)
     for _ in range(_TRIES_MAX):
         shared = await share_files(ports, caller, thread_id, new.additional_messages)
+        stopped = await _run_to_stop(ports, thread_id, options)
+        also: list[Change] = [*shared, *_cancelling(ports, stopped)]
         try:
-            return await _start(ports, caller, run, file_ids, new, options, before=(), also=shared)
+            accepted = await _start(ports, caller, run, file_ids, new, options, also=also)
         except Conflict:
             continue
-    raise no_such("thread", thread_id)
+        if accepted is not None:
+            if stopped is not None:
+                await stop_work(ports, stopped)
+            return accepted
+    raise Unavailable("The thread is being changed by too many requests at once. Try again.")
 
 
 async def create_with_thread(
@@ -94,9 +105,11 @@ async def create_with_thread(
     spoken = any(message.role == "user" for message in new.thread.messages)
     if caller.era == "v2" and run.instructions is None and not spoken:
         raise nothing_to_go_on()
-    return await _start(
-        ports, caller, run, file_ids, new.run, options, before=inserts, also=(), thread=thread
+    accepted = await _start(
+        ports, caller, run, file_ids, new.run, options, before=inserts, thread=thread
     )
+    assert accepted is not None  # nobody else knows the thread yet
+    return accepted
 
 
 async def _assistant(
@@ -176,6 +189,25 @@ async def _refuse_without_user_message(
     raise nothing_to_go_on()
 
 
+async def _run_to_stop(ports: Ports, thread_id: str, options: RunOptions) -> RunRecord | None:
+    """Return the run that this one shall interrupt, if there is one that still can be."""
+    if options.on_busy_thread != "interrupt":
+        return None
+    for run_id in (await ports.storage.unfinished_runs(thread_id))[:1]:
+        record = await ports.storage.run_record(run_id)
+        if record is not None and record.state.run.status in CANCELLABLE:
+            return record
+    return None
+
+
+def _cancelling(ports: Ports, stopped: RunRecord | None) -> list[CommitRun]:
+    """Return the cancel, to be written together with the run that wants it."""
+    if stopped is None:
+        return []
+    change = machine.apply(stopped.state, CancelRequested(), ports.now)
+    return [CommitRun(change=change, project_id=stopped.project_id)]
+
+
 async def _start(
     ports: Ports,
     caller: Caller,
@@ -184,11 +216,14 @@ async def _start(
     new: NewRun,
     options: RunOptions,
     *,
-    before: tuple[Insert, ...],
-    also: list[Replace] | tuple[()],
+    before: tuple[Insert, ...] = (),
+    also: Sequence[Change] = (),
     thread: Thread | None = None,
-) -> Accepted:
-    """Write the run, tell its first events, offer it to the workers."""
+) -> Accepted | None:
+    """Write the run, tell its first events, offer it to the workers.
+
+    Returns None when one of the changes in ``also`` did not find what it expected.
+    """
     order = StartRun(
         project_id=caller.project_id,
         change=_with_thread(machine.create(run, deadline=run.expires_at or 0), thread),
@@ -199,32 +234,24 @@ async def _start(
         queue=options.on_busy_thread != "reject",
     )
     row = Row(run.id, encode(run), file_ids)
+    answers = caller.answers("run", row.body, file_ids, ports.now, str(BEGINNING))
     subscription = await ports.dispatch.subscribe(run.id) if new.stream else None
+    written = Written(applied=False)
     try:
-        written = await ports.storage.write(
-            *caller.answers("run", row.body, file_ids, ports.now, str(BEGINNING)),
-            *before,
-            order,
-            *also,
-        )
-    except BaseException as error:
-        if subscription is not None:
+        written = await ports.storage.write(*answers, *before, order, *also)
+    except ThreadBusy as busy:
+        raise thread_has_active_run(run.thread_id, busy.run_id) from busy
+    except ThreadGone as gone:
+        raise no_such("thread", run.thread_id) from gone
+    finally:
+        if subscription is not None and not written.applied:
             subscription.close()
-        raise _refusal(error, run.thread_id) from error
+    if not written.applied:
+        return None
     ports.dispatch.publish(run.id, order.change.events, BEGINNING)
     if written.active_run_id is None:
         await ports.dispatch.offer(run.id)
-    elif options.on_busy_thread == "interrupt":
-        await _interrupt(ports, written.active_run_id)
     return Accepted(row=row, after=BEGINNING, subscription=subscription)
-
-
-def _refusal(error: BaseException, thread_id: str) -> BaseException:
-    if isinstance(error, ThreadBusy):
-        return thread_has_active_run(thread_id, error.run_id)
-    if isinstance(error, ThreadGone):
-        return no_such("thread", thread_id)
-    return error
 
 
 def _with_thread(change: RunChange, thread: Thread | None) -> RunChange:
@@ -233,15 +260,3 @@ def _with_thread(change: RunChange, thread: Thread | None) -> RunChange:
         return change
     created = RunEvent(attempt=0, position=FIRST_POSITION, name="thread.created", data=thread)
     return replace(change, events=(created, *change.events))
-
-
-async def _interrupt(ports: Ports, run_id: str) -> None:
-    """Cancel a run on behalf of the one that waits behind it, if it has not ended by itself."""
-    record = await ports.storage.run_record(run_id)
-    if record is None:
-        return
-    caller = Caller(project_id=record.project_id, era="v2")
-    try:
-        await cancel(ports, caller, record.state.run.thread_id, run_id)
-    except InvalidRequest:
-        return

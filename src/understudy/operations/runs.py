@@ -38,10 +38,12 @@ from understudy.storage.base import (
     Slice,
 )
 from understudy.wire.events import EventId
+from understudy.wire.objects.runs import RunStatus
 from understudy.wire.params.metadata import MetadataChange
 from understudy.wire.params.runs import SubmittedOutputs
 
 _TRIES_MAX = 20
+CANCELLABLE: frozenset[RunStatus] = frozenset({"queued", "in_progress", "requires_action"})
 
 
 async def get(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> Row:
@@ -122,17 +124,23 @@ async def cancel(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> R
     """
     for _ in range(_TRIES_MAX):
         record = await _record(ports, caller, thread_id, run_id)
-        if record.state.run.status not in ("queued", "in_progress", "requires_action"):
+        if record.state.run.status not in CANCELLABLE:
             break
         done = await _apply(ports, record, CancelRequested(), caller)
         if done is not None:
-            await ports.dispatch.interrupt(run_id)
-            if record.lease_until is None:
-                await _end_unheld(ports, run_id)
-            else:
-                await ports.dispatch.offer(run_id)
+            await stop_work(ports, record)
             return Row(run_id, encode(done.run), record.file_ids)
     raise run_cannot_be_cancelled(record.state.run.status, caller.era)
+
+
+async def stop_work(ports: Ports, cancelling: RunRecord) -> None:
+    """Have a run ended whose cancel has been written; ``cancelling`` is as it was before."""
+    run_id = cancelling.state.run.id
+    await ports.dispatch.interrupt(run_id)
+    if cancelling.lease_until is None:
+        await _end_unheld(ports, run_id)
+    else:
+        await ports.dispatch.offer(run_id)
 
 
 async def _end_unheld(ports: Ports, run_id: str) -> None:

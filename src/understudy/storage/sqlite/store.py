@@ -157,8 +157,7 @@ def _apply(changes: Sequence[Change], connection: sqlite3.Connection) -> Written
     try:
         written = Written()
         for change in changes:
-            outcome = _apply_one(connection, change)
-            written = outcome if isinstance(change, StartRun | CommitRun) else written
+            written = _both(written, _apply_one(connection, change))
     except BaseException:
         if connection.in_transaction:  # a full disk makes SQLite roll back everything by itself
             connection.execute("ROLLBACK TO several")
@@ -168,6 +167,14 @@ def _apply(changes: Sequence[Change], connection: sqlite3.Connection) -> Written
         connection.execute("ROLLBACK TO several")
     connection.execute("RELEASE several")
     return written
+
+
+def _both(first: Written, second: Written) -> Written:
+    return Written(
+        applied=first.applied and second.applied,
+        promoted_run_id=first.promoted_run_id or second.promoted_run_id,
+        active_run_id=first.active_run_id or second.active_run_id,
+    )
 
 
 def _apply_one(connection: sqlite3.Connection, change: Change) -> Written:
