@@ -46,6 +46,7 @@ async def serve_until_stopped(settings: Settings, listening: socket.socket) -> N
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
             backlog=2048,
         )

@@ -8,40 +8,57 @@ a waiting run costs nothing.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from understudy.runs.deltas import merged
+from understudy.runs.deltas import TextRun, merged
 from understudy.wire.events import STOPPING, EventId, RunEvent
-
-BACKLOG_UNMERGED_MAX = 64
 
 
 class _Channel:
-    """The listeners of one run and the events of its current leg."""
+    """The listeners of one run and the events of its current leg.
 
-    __slots__ = ("backlog", "listeners", "live", "opened_after")
+    Of the backlog only ``_told`` are events; the text that flows now is kept in ``_flowing`` and
+    made one delta when somebody comes who has not heard it, or when something else follows.
+    """
+
+    __slots__ = ("_flowing", "_told", "listeners", "live", "opened_after")
 
     def __init__(self, opened_after: EventId | None) -> None:
         self.opened_after = opened_after
-        self.backlog: list[RunEvent] = []
+        self._told: list[RunEvent] = []
+        self._flowing: TextRun | None = None
         self.listeners: list[InProcessSubscription] = []
         self.live = False
 
     def publish(self, events: Sequence[RunEvent]) -> None:
         self.live = events[-1].name not in STOPPING
-        self.backlog += events
-        if len(self.backlog) > BACKLOG_UNMERGED_MAX:
-            self.backlog = merged(self.backlog)
+        for event in events:
+            self._keep(event)
         for listener in self.listeners:
             listener.push(events)
         if not self.live:
-            self.opened_after = events[-1].id
-            self.backlog = []
+            self._forget(events[-1].id)
+
+    def backlog(self) -> list[RunEvent]:
+        return [*self._told, self._flowing.joined()] if self._flowing else [*self._told]
 
     def end(self) -> None:
         self.live = False
-        self.opened_after = None
-        self.backlog = []
+        self._forget(None)
         for listener in self.listeners:
             listener.push(())
+
+    def _keep(self, event: RunEvent) -> None:
+        if self._flowing is not None:
+            if self._flowing.take(event):
+                return
+            self._told.append(self._flowing.joined())
+        self._flowing = TextRun.begun_by(event)
+        if self._flowing is None:
+            self._told.append(event)
+
+    def _forget(self, opened_after: EventId | None) -> None:
+        self.opened_after = opened_after
+        self._told = []
+        self._flowing = None
 
 
 class InProcessSubscription:
@@ -67,7 +84,7 @@ class InProcessSubscription:
         self.opened_after = channel.opened_after
         self._channel = channel
         self._on_close = on_close
-        self._pending = list(channel.backlog)
+        self._pending = channel.backlog()
         self._ready = bool(self._pending)
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None

@@ -41,12 +41,12 @@ async def follow(
                 history = await ports.storage.run_history(scope, run_id)
                 if history is None:
                     return
-                events = list(retell(_story(history), after))
+                events: Sequence[RunEvent] = [*retell(_story(history), after)]
                 # Of the same snapshot as the events: a later look could find an untold end.
                 over = history.record.state.run.status in TERMINAL_STATUSES
             else:
-                events = [*await subscription.next(patience_seconds)]
-            fresh, ended = _until_end(_unseen(events, after), ends)
+                events = await subscription.next(patience_seconds)
+            fresh, ended = _fresh(events, after, ends)
             if fresh:
                 after = fresh[-1].id
             if fresh or (idle and ask_rows):
@@ -59,22 +59,19 @@ async def follow(
         subscription.close()
 
 
-def _until_end(events: list[RunEvent], ends: frozenset[str]) -> tuple[list[RunEvent], bool]:
-    """Return the events up to the first that ends the stream, and whether there is one."""
-    for index, event in enumerate(events):
-        if event.name in ends:
-            return events[: index + 1], True
-    return events, False
-
-
-def _unseen(events: Sequence[RunEvent], after: EventId) -> list[RunEvent]:
+def _fresh(
+    events: Sequence[RunEvent], after: EventId, ends: frozenset[str]
+) -> tuple[list[RunEvent], bool]:
+    """Return what has not been told yet, up to the end of the stream, and whether that is there."""
     fresh: list[RunEvent] = []
     for event in events:
         rest = unseen(event, after)
         if rest is not None:
             fresh.append(rest)
+            if rest.name in ends:
+                return fresh, True
             after = rest.id
-    return fresh
+    return fresh, False
 
 
 def _story(history: RunHistory) -> Story:

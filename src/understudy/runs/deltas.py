@@ -72,47 +72,73 @@ def cut(event: RunEvent, seen: int) -> RunEvent:
     return event
 
 
+class TextRun:
+    """Plain text deltas of one part that follow each other, to be told as one."""
+
+    __slots__ = ("_first", "_index", "_last", "_message_id", "_pieces")
+
+    def __init__(self, first: RunEvent, message_id: str, part: TextContentDelta) -> None:
+        self._first = first
+        self._last = first
+        self._message_id = message_id
+        self._index = part.index
+        self._pieces = [part.text.value]
+
+    @classmethod
+    def begun_by(cls, event: RunEvent) -> "TextRun | None":
+        """Return a run that begins with the event, or None when it is no text delta."""
+        data = event.data
+        if not isinstance(data, MessageDelta):
+            return None
+        part = data.delta.content[0]
+        return cls(event, data.id, part) if isinstance(part, TextContentDelta) else None
+
+    def take(self, event: RunEvent) -> bool:
+        """Add the event if it goes on with this text: no annotations, no other attempt."""
+        data = event.data
+        if not isinstance(data, MessageDelta) or data.id != self._message_id:
+            return False
+        part = data.delta.content[0]
+        goes_on = (
+            isinstance(part, TextContentDelta)
+            and part.index == self._index
+            and part.text.annotations is UNSET
+            and event.attempt == self._first.attempt
+            and event.resumed == self._first.resumed
+        )
+        if goes_on:
+            self._last = event
+            self._pieces.append(part.text.value)  # type: ignore[union-attr]
+        return goes_on
+
+    def joined(self) -> RunEvent:
+        """Return the deltas as one."""
+        if self._last is self._first:
+            return self._first
+        first, last = self._first, self._last
+        text = "".join(self._pieces)
+        head = first.data
+        assert isinstance(head, MessageDelta)
+        part = head.delta.content[0]
+        assert isinstance(part, TextContentDelta)
+        content = replace(part, text=replace(part.text, value=text))
+        data = replace(head, delta=MessageDeltaBody([content]))
+        begun_at = first.position - first.width
+        return replace(last, data=data, width=last.position - begun_at)
+
+
 def merged(events: list[RunEvent]) -> list[RunEvent]:
     """Return the events with neighbouring text deltas of one part joined, in order."""
     result: list[RunEvent] = []
-    run: list[RunEvent] = []
+    run: TextRun | None = None
     for event in events:
-        if run and not _adjoins(run[-1], event):
-            result.append(_joined(run))
-            run = []
-        if event.width and isinstance(event.data, MessageDelta):
-            run.append(event)
-        else:
+        if run is not None:
+            if run.take(event):
+                continue
+            result.append(run.joined())
+        run = TextRun.begun_by(event)
+        if run is None:
             result.append(event)
-    if run:
-        result.append(_joined(run))
+    if run is not None:
+        result.append(run.joined())
     return result
-
-
-def _adjoins(first: RunEvent, second: RunEvent) -> bool:
-    """Return whether both are plain text of one part: no annotations, no other attempt."""
-    one, two = first.data, second.data
-    if not (isinstance(one, MessageDelta) and isinstance(two, MessageDelta)):
-        return False
-    part, rest = one.delta.content[0], two.delta.content[0]
-    return (
-        one.id == two.id
-        and first.attempt == second.attempt
-        and first.resumed == second.resumed
-        and isinstance(part, TextContentDelta)
-        and isinstance(rest, TextContentDelta)
-        and part.index == rest.index
-        and rest.text.annotations is UNSET
-    )
-
-
-def _joined(run: list[RunEvent]) -> RunEvent:
-    if len(run) == 1:
-        return run[0]
-    head, last = run[0].data, run[-1]
-    assert isinstance(head, MessageDelta)
-    parts = [event.data.delta.content[0] for event in run]  # type: ignore[union-attr]
-    text = replace(parts[0].text, value="".join(part.text.value for part in parts))  # type: ignore[union-attr]
-    content = replace(parts[0], text=text)
-    data = replace(head, delta=MessageDeltaBody([content]))
-    return replace(last, data=data, width=sum(event.width for event in run))

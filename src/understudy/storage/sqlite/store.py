@@ -1,4 +1,4 @@
-"""The SQLite storage: reads inline, writes through the group writer.
+"""The SQLite storage: reads inline, writes in groups.
 
 A read takes some tens of microseconds, less than handing it to another thread would cost, so
 reads run where they are asked for, on a connection of their own; WAL mode lets them go on while
@@ -32,8 +32,10 @@ from understudy.storage.base import (
     Written,
 )
 from understudy.storage.sqlite import keys, objects, runs
-from understudy.storage.sqlite.database import connect, migrate
-from understudy.storage.sqlite.writer import GroupWriter
+from understudy.storage.sqlite.database import BUSY_SECONDS, connect, migrate
+from understudy.storage.sqlite.groups import Writer
+from understudy.storage.sqlite.loop_writer import LoopWriter
+from understudy.storage.sqlite.thread_writer import ThreadWriter
 from understudy.wire.objects.messages import Message
 
 
@@ -47,7 +49,7 @@ class SqliteStorage:
         self._reading = connect(path, synchronous)
         self._reading.execute("PRAGMA query_only = ON")
         self._path = path
-        self._writer = GroupWriter(writing)
+        self._writer = _writer(writing, path, synchronous)
 
     async def fetch(self, kind: Kind, scope: Scope, object_id: str) -> Row | None:
         return objects.fetch(self._reading, kind, scope, object_id)
@@ -136,8 +138,15 @@ class SqliteStorage:
             raise Unavailable(f"The database cannot be read: {error}.") from error
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._writer.close)
+        await self._writer.close()
         self._reading.close()
+
+
+def _writer(connection: sqlite3.Connection, path: Path, synchronous: str) -> Writer:
+    """Return the writer for commits that wait for the disk, or for those that do not."""
+    if synchronous == "FULL":
+        return ThreadWriter(connection)
+    return LoopWriter(connection, path, busy_seconds=BUSY_SECONDS)
 
 
 def _touch(connection: sqlite3.Connection) -> None:
