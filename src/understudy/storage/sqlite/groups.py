@@ -64,7 +64,16 @@ def run_group(connection: sqlite3.Connection, group: Sequence[Submitted]) -> Non
     if _commit_together(connection, group) or len(group) == 1:
         return
     for one in group:
+        _commit_alone(connection, one)
+
+
+def _commit_alone(connection: sqlite3.Connection, one: Submitted) -> None:
+    """Commit one job. Nothing is raised: the others of its group may be committed already."""
+    try:
         connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        one.error = translated(error)
+    else:
         _commit_together(connection, [one])
 
 
