@@ -2,9 +2,14 @@
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Iterator
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
+
+import structlog
 
 from understudy.api.server import Server
 from understudy.clock import SystemClock
@@ -21,6 +26,8 @@ from understudy.upstream.catalogue import Catalogue, Entry
 from understudy.upstream.chat_completions import ChatCompletions
 from understudy.upstream.demo import Demo
 from understudy.upstream.scripted import Scripted
+
+log = structlog.get_logger("understudy")
 
 
 def open_storage(settings: Settings) -> SqliteStorage:
@@ -73,7 +80,7 @@ def open_ports(settings: Settings) -> Ports:
     """Open everything that operations work with. Raises Misconfigured."""
     return Ports(
         storage=open_storage(settings),
-        dispatch=InProcessDispatch(),
+        dispatch=InProcessDispatch(has_worker=settings.worker),
         files=files_from(settings.files_location),
         models=open_models(settings),
         clock=SystemClock(),
@@ -104,9 +111,9 @@ async def _engine(ports: Ports) -> AsyncIterator[None]:
         # Nobody else works on this folder, so whatever is leased was left by a dead process.
         await ports.storage.drop_all_leases()
         duties = [
-            asyncio.create_task(worker.take_offers(), name="offers"),
-            asyncio.create_task(worker.keep_leases(), name="leases"),
-            asyncio.create_task(sweeper.sweep_for_ever(), name="sweeper"),
+            _started(worker.take_offers(), "offers"),
+            _started(worker.keep_leases(), "leases"),
+            _started(sweeper.sweep_for_ever(), "sweeper"),
         ]
         try:
             yield
@@ -115,6 +122,19 @@ async def _engine(ports: Ports) -> AsyncIterator[None]:
                 duty.cancel()
             await asyncio.gather(*duties, return_exceptions=True)
             await worker.drain(settings.drain_seconds)
+
+
+def _started(duty: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    task = asyncio.create_task(duty, name=name)
+    task.add_done_callback(_stop_without_it)
+    return task
+
+
+def _stop_without_it(task: asyncio.Task[None]) -> None:
+    """Stop the process when a duty has broken: a server that does no work must not look well."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("duty_broke", duty=task.get_name(), exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @asynccontextmanager

@@ -72,17 +72,19 @@ class Settings(BaseSettings):
     aliases: dict[str, str] = {}
 
     files_url: str | None = None
-    file_bytes_max: int = 512 * MEBIBYTE
-    body_bytes_max: int = 16 * MEBIBYTE
+    file_bytes_max: int = Field(default=512 * MEBIBYTE, ge=1)
+    upload_bytes_max: int = Field(default=8 * 1024 * MEBIBYTE, ge=0)
+    upload_part_bytes_max: int = Field(default=64 * MEBIBYTE, ge=1)
+    body_bytes_max: int = Field(default=16 * MEBIBYTE, ge=1)
     allow_download_of_inputs: bool = False
 
     default_beta: Literal["v1", "v2"] | None = None
     expires_after_seconds: int = Field(default=600, ge=1)
     expires_after_seconds_max: int = Field(default=30 * 86_400, ge=1)
     poll_after_ms: int = Field(default=300, ge=1)
-    wait_seconds_max: float = 60.0
-    keep_alive_seconds: float = 15.0
-    idempotency_keep_seconds: int = 86_400
+    wait_seconds_max: float = Field(default=60.0, ge=0)
+    keep_alive_seconds: float = Field(default=15.0, ge=0.01)
+    idempotency_keep_seconds: int = Field(default=86_400, ge=0)
 
     sqlite_synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     legs_max: int = Field(default=4_000, ge=1)
@@ -103,6 +105,14 @@ class Settings(BaseSettings):
         del dotenv_settings, file_secret_settings
         file = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, file
+
+    @property
+    def patience_seconds(self) -> float:
+        """Return how long a stream waits for news before it reads the rows.
+
+        Without a worker in this process nobody brings news here.
+        """
+        return self.keep_alive_seconds if self.worker else min(self.keep_alive_seconds, 1.0)
 
     @property
     def database_path(self) -> Path:

@@ -448,3 +448,14 @@ async def test_a_vector_store_that_does_not_exist_is_not_found(v2: Client, path:
         body["model"] = "demo"
     error = await v2.refused("POST", path, body)
     assert (error.status, error.message) == (404, "No vector store found with id 'vs_abc123'.")
+
+
+async def test_files_that_are_attached_at_once_are_all_there(house: House, v1: Client) -> None:
+    """ASST-10: nobody overwrites what another request has just attached."""
+    del house
+    assistant = await v1.assistant()
+    files = [await v1.upload(b"x", filename=f"{n}.txt") for n in range(3)]
+    path = f"/assistants/{assistant['id']}/files"
+    await asyncio.gather(*(v1.post(path, {"file_id": file["id"]}) for file in files))
+    found = await v1.get(f"/assistants/{assistant['id']}")
+    assert sorted(found["file_ids"]) == sorted(file["id"] for file in files)

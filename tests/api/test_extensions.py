@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
+from understudy.dispatch.in_process import InProcessDispatch
+
 from .accumulator import Accumulator
 from .client import JSON, Client, Error, Event
 from .conftest import ECHO, Build, House, _house, _settings
@@ -898,3 +900,16 @@ async def test_an_unknown_way_with_disconnects_is_refused(house: House) -> None:
         error = (await stream.response.json())["error"]
     assert (error["param"], error["code"]) == ("Understudy-On-Disconnect", "invalid_value")
     assert await stage.client.listed(f"{stage.path}/runs") == []
+
+
+async def test_a_refused_listener_leaves_nothing_behind(house: House, v2: Client) -> None:
+    """The header is checked before anybody listens."""
+    assistant, thread = await v2.assistant(), await v2.thread("Hello")
+    run = await v2.settled(await v2.run(thread["id"], assistant["id"]))
+    path = f"/threads/{thread['id']}/runs/{run['id']}/events"
+    headers = {"Understudy-On-Disconnect": "perhaps"}
+    error = await v2.refused("GET", path, headers=headers)
+    assert error.param == "Understudy-On-Disconnect"
+    dispatch = house.ports.dispatch
+    assert isinstance(dispatch, InProcessDispatch)
+    assert dispatch._channels == {}

@@ -236,3 +236,10 @@ async def test_another_project_sees_no_thread(v2: Client, stranger: Client) -> N
     assert await v2.get(path) == thread
     assert await v2.listed(f"{path}/messages") == messages
     assert await v2.get(f"{path}/runs/{run['id']}") == run
+
+
+async def test_more_pairs_than_metadata_has_are_refused(v2: Client) -> None:
+    """ERR-28: no thread could match them."""
+    query = "&".join(f"metadata[k{number}]=v" for number in range(17))
+    error = await v2.refused("GET", f"/threads?{query}")
+    assert (error.status, error.code) == (400, "object_above_max_properties")

@@ -58,3 +58,15 @@ async def test_a_leg_that_ended_without_an_end_is_forgotten_on_request() -> None
     dispatch.forget("run_1")
     dispatch.forget("run_2")
     assert dispatch._channels == {}
+
+
+async def test_without_a_worker_nothing_is_kept_for_one() -> None:
+    """``serve --no-worker``: nobody would ever take it."""
+    dispatch = InProcessDispatch(has_worker=False)
+    listener = await dispatch.subscribe("run_1")
+    await dispatch.offer("run_1")
+    dispatch.publish("run_1", [STARTED], BEFORE)
+    dispatch.publish("run_2", [STARTED], BEFORE)
+    assert list(await listener.next(1)) == [STARTED]
+    listener.close()
+    assert (dispatch._channels, dispatch._offers.qsize()) == ({}, 0)

@@ -90,21 +90,29 @@ class Working(Hold):
     """A hold that remembers what it told of its open message."""
 
     text = ""
+    message_id = ""
 
     def content(self) -> tuple[Content, ...]:
         """Return the open message as far as it is written."""
-        if self.state.open_message is None:
-            self.text = ""
+        self.follow()
         return (TextContent(Text(self.text)),) if self.text else ()
 
     def write(self, text: str) -> None:
         """Tell more of the open message."""
+        self.follow()
         message = self.state.open_message
         if message is not None:
             delta = text_delta(message.id, 0, text, first=not self.text)
             resumed = self.state.attempt > 1
             self.tell("thread.message.delta", delta, len(text), resumed=resumed)
             self.text += text
+
+    def follow(self) -> None:
+        """Forget the text of a message that is no longer open."""
+        message = self.state.open_message
+        message_id = message.id if message else ""
+        if message_id != self.message_id:
+            self.text, self.message_id = "", message_id
 
     def write_call(self, call: FunctionToolCall) -> None:
         """Tell a call of the open tool step."""
@@ -412,7 +420,7 @@ class Interleavings(RuleBasedStateMachine):
             kind="run",
             project_id=PROJECT,
             id=run_id,
-            read=row.body,
+            read=row,
             body=body,
             metadata=json.encode(metadata),
         )

@@ -15,6 +15,10 @@ from .places import Bucket
 pytestmark = pytest.mark.timeout(60)
 
 
+def entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def some_bytes() -> AsyncIterator[bytes]:
     yield b"abc"
 
@@ -69,3 +73,24 @@ async def test_an_upload_that_was_killed_does_not_stand_in_the_way(tmp_path: Pat
         await anext(files.read("file-a"))
     assert await files.write("file-a", some_bytes()) == 3
     assert [piece async for piece in files.read("file-a")] == [b"abc"]
+
+
+async def test_a_delete_removes_what_a_killed_write_left(tmp_path: Path) -> None:
+    """UPL-02: a process that dies while it writes into a folder leaves a file beside the key."""
+    files = files_from(str(tmp_path))
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield bytes(12 * 1024 * 1024)
+        reached.set()
+        await never.wait()
+
+    writing = asyncio.ensure_future(files.write("part_a", stalling()))
+    await reached.wait()
+    [left] = entries(tmp_path)
+    kept = left.rename(tmp_path / "kept")
+    writing.cancel()
+    await asyncio.wait([writing])
+    kept.rename(left)  # as if nobody had been alive to give it back
+    await files.delete("part_a")
+    assert entries(tmp_path) == []

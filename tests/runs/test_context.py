@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from understudy.runs import context
 from understudy.runs.context import ChatMessage, assemble, image_file_ids
 from understudy.runs.happenings import MessageAbandoned
 from understudy.wire.objects.messages import (
@@ -245,3 +246,13 @@ def test_a_message_that_was_given_up_takes_no_earlier_turn_with_it() -> None:
 def test_text_in_parts_is_read_whole() -> None:
     parts = TextContent(Text("a")), ImageFileContent(ImageFile("file-3")), TextContent(Text("b"))
     assert texts(read([message(*parts, role="assistant")])) == ["a\nb"]
+
+
+def test_a_picture_is_not_counted_by_its_bytes() -> None:
+    """RUN-31: one picture must not push the conversation out of the window."""
+    picture = {
+        "type": "image_url",
+        "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000},
+    }
+    shown = {"role": "user", "content": [{"type": "text", "text": "Look"}, picture]}
+    assert context._tokens([shown]) == 1 + context.TOKENS_PER_IMAGE + context.TOKENS_AROUND

@@ -5,7 +5,7 @@ import pytest
 from understudy.errors import NotAllowed
 from understudy.runs import happenings, machine
 from understudy.runs.happenings import Happening
-from understudy.runs.status import ACTIVE, CLAIMABLE, TABLE, TERMINAL, chart
+from understudy.runs.status import CLAIMABLE, TABLE, TERMINAL, chart
 from understudy.wire.objects.runs import LastError, RunStatus
 
 from .playing import SPENT, Play, function_call
@@ -61,11 +61,11 @@ def test_terminal_statuses_have_nothing_after_them() -> None:
     ends = {"completed", "incomplete", "cancelled", "failed", "expired"}
     assert ends == TERMINAL
     assert all(not TABLE[status] for status in TERMINAL)
-    assert {"queued", "in_progress", "requires_action", "cancelling"} == ACTIVE
+    assert {"queued", "in_progress", "requires_action", "cancelling"} == set(TABLE) - TERMINAL
 
 
 def test_workers_have_nothing_to_do_while_a_run_waits_for_its_client() -> None:
-    assert {"requires_action"} == ACTIVE - CLAIMABLE
+    assert {"requires_action"} == set(TABLE) - TERMINAL - CLAIMABLE
 
 
 @pytest.mark.parametrize("status", TABLE)

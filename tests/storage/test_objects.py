@@ -54,7 +54,8 @@ KINDS: list[tuple[Kind, dict[str, str]]] = [
 
 
 def replacing(read: bytes, body: bytes, object_id: str = "asst_1") -> Replace:
-    return Replace(kind="assistant", project_id=ACME, id=object_id, read=read, body=body)
+    row = Row(object_id, read)
+    return Replace(kind="assistant", project_id=ACME, id=object_id, read=row, body=body)
 
 
 def deleting(kind: Kind, object_id: str, project_id: str = ACME) -> Delete:
@@ -84,7 +85,9 @@ async def test_another_project_finds_nothing(
 async def test_another_project_can_neither_change_nor_delete(storage: Storage) -> None:
     row = plain_row("assistant", "asst_1", NOW)
     await storage.write(row)
-    theirs = Replace(kind="assistant", project_id=OTHER, id="asst_1", read=row.body, body=b"{}")
+    theirs = Replace(
+        kind="assistant", project_id=OTHER, id="asst_1", read=Row("asst_1", row.body), body=b"{}"
+    )
     for change in (theirs, deleting("assistant", "asst_1", OTHER)):
         with pytest.raises(Conflict):
             await storage.write(change)

@@ -226,7 +226,7 @@ async def with_new_metadata(storage: Storage, kind: str, object_id: str) -> byte
         kind=kind,  # type: ignore[arg-type]
         project_id=ACME,
         id=object_id,
-        read=row.body,
+        read=row,
         body=body,
         metadata=b'{"by":"client"}',
     )

@@ -19,6 +19,7 @@ Scene: TypeAlias = Literal[
     "fresh_file",
     "downloadable_file",
     "pending_run",
+    "pending_upload",
 ]
 
 ID_AFTER_SEGMENT: Mapping[str, str] = {
@@ -28,6 +29,7 @@ ID_AFTER_SEGMENT: Mapping[str, str] = {
     "runs": "run_id",
     "steps": "step_id",
     "files": "file_id",
+    "uploads": "upload_id",
 }
 """The segment of a path, and the kind of id that follows it."""
 
@@ -39,6 +41,7 @@ ID_FIELDS = frozenset({"assistant_id", "file_id", "tool_call_id"})
 
 ID_LIST_FIELDS: Mapping[str, str] = {
     "file_ids": "file_id",
+    "part_ids": "part_id",
     "vector_store_ids": "vector_store_id",
 }
 """Body fields whose value is a list of ids; the suites write ["string"] there."""
@@ -58,6 +61,9 @@ SCENES: Mapping[tuple[str, str], Scene] = {
     ("POST", "/v1/threads/thread_id/runs"): "fresh_thread",
     ("POST", "/v1/threads/thread_id/runs/run_id/cancel"): "pending_run",
     ("POST", "/v1/threads/thread_id/runs/run_id/submit_tool_outputs"): "pending_run",
+    ("POST", "/v1/uploads/upload_id/parts"): "pending_upload",
+    ("POST", "/v1/uploads/upload_id/complete"): "pending_upload",
+    ("POST", "/v1/uploads/upload_id/cancel"): "pending_upload",
 }
 """The objects that a route needs before it can be called; every other route takes the library."""
 

@@ -55,6 +55,13 @@ def _one_source_of_stores(call: Call, _: Ids) -> Call:
     return with_body(call, lambda body: _on_file_search(body, drop_inline))
 
 
+def _true_checksum(call: Call, ids: Ids) -> Call:
+    def checksum(body: Any) -> Any:
+        return {**body, "md5": ids["part_md5"]} if body.get("md5") == "md5" else body
+
+    return with_body(call, checksum)
+
+
 def _no_stores_yet(call: Call, ids: Ids) -> Call:
     if "vector_store_id" in ids:
         return call
@@ -96,6 +103,12 @@ REPAIRS = (
         "ASST-07",
         "vector_store_ids and vector_stores together are an error; the ids are kept.",
         _one_source_of_stores,
+    ),
+    Repair(
+        "true-checksum",
+        "UPL-02",
+        "md5 is compared with the bytes; the word md5 is replaced by their checksum.",
+        _true_checksum,
     ),
     Repair(
         "no-stores-yet",

@@ -1,6 +1,7 @@
 """Real objects for the literals of the suites, made through the server's own API on demand."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -23,6 +24,9 @@ FUNCTION = {
 CALL_THE_FUNCTION = '/call look_up {"word": "spine"}'
 """What the demo model answers with a call of the function (see the architecture page)."""
 
+PART = b"all of the file"
+"""The only part of every upload; its md5 is what the suites name by the word md5."""
+
 
 class SceneryError(Exception):
     """The server refused what the test needs before its case can be sent."""
@@ -40,19 +44,23 @@ class Scenery:
     async def ids(self, scene: Scene) -> Ids:
         """Return the ids for a scene; those of the library are shared, all others are new."""
         library = await self._shared_library()
+        own: Ids = {}
         match scene:
             case "library":
-                return library
+                pass
             case "fresh_assistant":
-                return {**library, "assistant_id": await self._assistant()}
+                own = {"assistant_id": await self._assistant()}
             case "fresh_thread":
-                return {**library, **await self._thread()}
+                own = await self._thread()
             case "fresh_file":
-                return {**library, "file_id": await self._file("assistants")}
+                own = {"file_id": await self._file("assistants")}
             case "downloadable_file":
-                return {**library, "file_id": await self._file("batch")}
+                own = {"file_id": await self._file("batch")}
             case "pending_run":
-                return {**library, **await self._pending_run(library["assistant_id"])}
+                own = await self._pending_run(library["assistant_id"])
+            case "pending_upload":
+                own = await self._pending_upload()
+        return {**library, **own}
 
     async def _shared_library(self) -> Ids:
         async with self._library_lock:
@@ -112,6 +120,21 @@ class Scenery:
         run = await self._run(thread, assistant, CALL_THE_FUNCTION, "requires_action")
         [call] = run["required_action"]["submit_tool_outputs"]["tool_calls"]
         return {"thread_id": thread, "run_id": run["id"], "tool_call_id": call["id"]}
+
+    async def _pending_upload(self) -> Ids:
+        """Make an upload whose one part has arrived."""
+        announced = {
+            "filename": "a",
+            "purpose": "assistants",
+            "bytes": len(PART),
+            "mime_type": "text/plain",
+        }
+        upload = (await self._ask("POST", "/uploads", announced))["id"]
+        form = aiohttp.FormData()
+        form.add_field("data", PART, filename="part")
+        part = (await self._ask("POST", f"/uploads/{upload}/parts", form))["id"]
+        md5 = hashlib.md5(PART, usedforsecurity=False).hexdigest()
+        return {"upload_id": upload, "part_id": part, "part_md5": md5}
 
     async def _run(self, thread: str, assistant: str, text: str, end: str) -> dict[str, Any]:
         """Say something on the thread, run until the stream ends, and return the run."""

@@ -26,6 +26,8 @@ FILES_RUN = (
     "tests/api_resources/beta/threads/runs/test_steps.py",
     "tests/api_resources/test_files.py",
     "tests/api_resources/test_models.py",
+    "tests/api_resources/test_uploads.py",
+    "tests/api_resources/uploads/test_parts.py",
 )
 """The files of the suites that are run; left_out.toml accounts for all others."""
 

@@ -19,6 +19,9 @@ IDS = {
     "file_id": "file-1",
     "tool_call_id": "call_1",
     "vector_store_id": "vs_1",
+    "upload_id": "upload_1",
+    "part_id": "part_1",
+    "part_md5": "0123456789abcdef0123456789abcdef",
     **{
         f"{end} of {listed}": f"{end}-{listed}"
         for end in ("first", "last")
@@ -27,7 +30,7 @@ IDS = {
 }
 CALLS = recorded_calls()
 LITERAL_ID = re.compile(
-    r"/(?:assistant|thread|message|run|step|file)_id\b|/string\b"
+    r"/(?:assistant|thread|message|run|step|file)_id\b|/string\b|/upload_abc123\b"
     r'|"(?:assistant_id|file_id|tool_call_id)": ?"(?:assistant_id|file_id|tool_call_id)"'
     r'|_ids": ?\["string"\]'
     r"|after=after|before=before|run_id=run_id"
@@ -113,6 +116,8 @@ def test_a_file_named_string_is_a_file() -> None:
         ("DELETE", "/v1/threads/thread_id/messages/message_id", "fresh_thread"),
         ("DELETE", "/v1/assistants/assistant_id", "fresh_assistant"),
         ("DELETE", "/v1/files/file_id", "fresh_file"),
+        ("POST", "/v1/uploads", "library"),
+        ("POST", "/v1/uploads/upload_abc123/parts", "pending_upload"),
     ],
 )
 def test_each_route_gets_objects_in_the_state_it_needs(method: str, path: str, scene: str) -> None:

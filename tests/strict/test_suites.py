@@ -63,7 +63,7 @@ def listed() -> LeftOut:
 async def test_every_case_that_is_not_left_out_passes(
     suite: Suite, listed: LeftOut, tmp_path: Path
 ) -> None:
-    """Assistants, threads, messages, runs, steps, files and models satisfy strict validation.
+    """Assistants, threads, messages, runs, steps, files, uploads and models pass strict validation.
 
     The classes that the client validates with name every required field and every enum of
     sections 6 to 11 and 13 of the contract.

@@ -43,6 +43,12 @@ class Ask:
         """Return which version of the API the request speaks."""
         return self.caller.era
 
+    @property
+    def request_id(self) -> str:
+        """Return the id under which the log knows the request (GEN-08)."""
+        request_id: str = self._scope["understudy.request_id"]
+        return request_id
+
     def id(self, name: str) -> str:
         """Return the id of that name in the path, checked (ERR-24, ERR-25)."""
         value: str = self._scope["path_params"][name]

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from understudy import __version__
-from understudy.api import assistants, files, messages, models, run_steps, runs, threads
+from understudy.api import assistants, files, messages, models, run_steps, runs, threads, uploads
 from understudy.api.endpoint import Handler
 from understudy.api.routes import TABLE, Row
 from understudy.operations.run_creation import BusyThread
@@ -26,6 +26,7 @@ from understudy.wire.objects.models import Model
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import RunStep
 from understudy.wire.objects.threads import Thread
+from understudy.wire.objects.uploads import Upload, UploadPart
 from understudy.wire.params.assistants import _AssistantV2, _NewFile
 from understudy.wire.params.assistants import _ChangesV2 as _AssistantChangesV2
 from understudy.wire.params.files import UploadPurpose
@@ -36,6 +37,7 @@ from understudy.wire.params.path_ids import PREFIXES
 from understudy.wire.params.runs import _OutputParam, _Outputs, _RunV2, _ThreadAndRunV2
 from understudy.wire.params.threads import ThreadV2
 from understudy.wire.params.threads import _ChangesV2 as _ThreadChangesV2
+from understudy.wire.params.uploads import CompletionParam, FileExpiryParam, UploadParam
 from understudy.wire.v1 import AssistantFile, MessageFile
 
 Json = dict[str, Any]
@@ -124,6 +126,10 @@ _DESCRIBED: dict[Handler, Described] = {
     files.list_: Described(answers=File, is_list=True, parameters=FILES_PAGE),
     files.delete: Described(answers=Deleted),
     files.content: Described(answers="bytes"),
+    uploads.create: Described(sends=UploadParam, answers=Upload),
+    uploads.add_part: Described(answers=UploadPart),
+    uploads.complete: Described(sends=CompletionParam, answers=Upload),
+    uploads.cancel: Described(sends=Nothing, answers=Upload),
     models.list_: Described(answers=Model, is_list=True),
     models.retrieve: Described(answers=Model),
 }
@@ -141,6 +147,9 @@ _PUBLIC_NAMES: Mapping[type[Struct], str] = {
     _ThreadAndRunV2: "CreateThreadAndRunRequest",
     _Outputs: "SubmitToolOutputsRequest",
     _OutputParam: "ToolOutput",
+    UploadParam: "CreateUploadRequest",
+    CompletionParam: "CompleteUploadRequest",
+    FileExpiryParam: "FileExpirationAfter",
     Nothing: "EmptyRequest",
 }
 
@@ -212,7 +221,7 @@ _PARAMETERS: dict[str, Json] = {
     ),
 }
 
-_UPLOAD: Json = {
+_FILE_FORM: Json = {
     "type": "object",
     "required": ["file", "purpose"],
     "properties": {
@@ -222,6 +231,14 @@ _UPLOAD: Json = {
         "expires_after[seconds]": {"type": "integer", "minimum": 3_600, "maximum": 2_592_000},
     },
 }
+
+_PART_FORM: Json = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "format": "binary"}},
+}
+
+_FORMS: dict[Handler, Json] = {files.create: _FILE_FORM, uploads.add_part: _PART_FORM}
 
 _SECURITY_SCHEMES: Json = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -290,7 +307,7 @@ def _operation(row: Row, what: Described, references: References) -> Json:
     if row.body == "stream":
         operation["requestBody"] = {
             "required": True,
-            "content": {"multipart/form-data": {"schema": _UPLOAD}},
+            "content": {"multipart/form-data": {"schema": _FORMS[row.handler]}},
         }
     elif what.sends is not None:
         operation["requestBody"] = {

@@ -3,7 +3,7 @@
 import msgspec
 
 from understudy.api.ask import Ask, Reply, Stream
-from understudy.api.sse import event_stream
+from understudy.api.sse import cancels_on_disconnect, event_stream
 from understudy.api.views import show
 from understudy.errors import InvalidRequest
 from understudy.operations.reading import decode_run
@@ -41,6 +41,7 @@ def _wants_stream(body: bytes) -> bool:
 
 
 async def _stream(ask: Ask, answer: Answer) -> Stream:
+    cancels_on_disconnect(ask)
     run = decode_run(answer.body)
     row = Row(run.id, answer.body, answer.file_ids)
     subscription = await ask.ports.dispatch.subscribe(run.id)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from understudy.api import assistants, files, messages, models, run_steps, runs, threads
+from understudy.api import assistants, files, messages, models, run_steps, runs, threads, uploads
 from understudy.api.endpoint import Body, Handler
 from understudy.wire.era import Era
 
@@ -31,6 +31,7 @@ RUN = RUNS + "/{run_id}"
 MESSAGES = "/threads/{thread_id}/messages"
 MESSAGE = MESSAGES + "/{message_id}"
 ASSISTANT = "/assistants/{assistant_id}"
+UPLOAD = "/uploads/{upload_id}"
 
 TABLE: tuple[Row, ...] = (
     Row("GET", RUN, runs.retrieve),
@@ -69,6 +70,10 @@ TABLE: tuple[Row, ...] = (
     Row("GET", "/files/{file_id}", files.retrieve, needs_beta=False),
     Row("DELETE", "/files/{file_id}", files.delete, needs_beta=False),
     Row("GET", "/files/{file_id}/content", files.content, needs_beta=False),
+    Row("POST", UPLOAD + "/parts", uploads.add_part, "stream", needs_beta=False),
+    Row("POST", "/uploads", uploads.create, "json", needs_beta=False),
+    Row("POST", UPLOAD + "/complete", uploads.complete, "json", needs_beta=False),
+    Row("POST", UPLOAD + "/cancel", uploads.cancel, "json", needs_beta=False),
     Row("GET", "/models", models.list_, needs_beta=False),
     Row("GET", "/models/{model:path}", models.retrieve, needs_beta=False),
 )

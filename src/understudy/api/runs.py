@@ -86,6 +86,7 @@ async def events(ask: Ask) -> Stream:
     """Replay the events of a run and follow them until it is over (an extension)."""
     thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
     after = last_event_id(ask.headers.get("last-event-id"), BEGINNING)
+    cancels_on_disconnect(ask)
     row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
     subscription = await ask.ports.dispatch.subscribe(run_id)
     return event_stream(ask, thread_id, row, subscription, after, until_over=True)

@@ -85,7 +85,7 @@ def event_stream(
         after=after,
         listening_since_after=listening_since_after,
         until_over=until_over,
-        patience_seconds=ask.ports.settings.keep_alive_seconds,
+        patience_seconds=ask.ports.settings.patience_seconds,
     )
     frames = _frames(ask, events, row)
     if cancels_on_disconnect(ask):
@@ -135,8 +135,8 @@ async def _frames(
     except Refusal as refusal:
         yield _error(refusal.message, refusal.type, refusal.param, refusal.code)
     except Exception:
-        log.exception("stream_failed", run_id=row.id)
-        told = broken_envelope("see the log")["error"]
+        log.exception("stream_failed", run_id=row.id, request_id=ask.request_id)
+        told = broken_envelope(ask.request_id)["error"]
         yield b"event: error\ndata: %b\n\n" % _encode({"error": told, **told})  # type: ignore[dict-item]
     yield DONE
 

@@ -7,7 +7,9 @@ from understudy.api.paging import asked_part
 from understudy.api.views import show, show_deleted, show_page
 from understudy.operations import threads
 from understudy.wire.params import threads as params
+from understudy.wire.violations import too_many_properties
 
+PAIRS_MAX = 16
 _METADATA = re.compile(r"metadata\[(.+)\]")
 
 
@@ -27,6 +29,8 @@ async def list_(ask: Ask) -> Reply:
     """List threads, those with ``metadata[key]=value`` if asked: an extension of ours."""
     matches = ((_METADATA.fullmatch(key), value) for key, value in ask.query)
     metadata = {match[1]: value for match, value in matches if match}
+    if len(metadata) > PAIRS_MAX:
+        raise too_many_properties("metadata", PAIRS_MAX, len(metadata))
     rows = await threads.list_page(ask.ports, ask.caller, asked_part(ask), metadata)
     return show_page("thread", rows, ask.era)
 

@@ -34,7 +34,7 @@ _V1: dict[AnswerKind, Callable[[Row], Any]] = {
 
 def view(kind: AnswerKind, row: Row, era: Era) -> bytes:
     """Return the object as the era knows it. Files look the same in both."""
-    if era == "v2" or kind in ("file", "assistant_file"):
+    if era == "v2" or kind in ("file", "assistant_file", "upload"):
         return row.body
     return encode(_V1[kind](row))
 

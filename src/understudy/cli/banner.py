@@ -1,5 +1,7 @@
 """What ``understudy serve`` says when it is up."""
 
+import asyncio
+
 from rich.console import Console
 from rich.table import Table
 
@@ -7,6 +9,8 @@ from understudy.operations.ports import Ports
 from understudy.settings import Settings
 
 MODELS_SHOWN = 8
+# The server starts whether or not an endpoint lists its models in this time.
+MODELS_WAIT_SECONDS = 0.5
 
 
 async def show_banner(settings: Settings, ports: Ports, port: int, new_key: str | None) -> None:
@@ -30,7 +34,11 @@ def _host(host: str) -> str:
 
 
 async def _models(ports: Ports) -> str:
-    names = [model.id for model in await ports.models.models()]
+    try:
+        async with asyncio.timeout(MODELS_WAIT_SECONDS):
+            names = [model.id for model in await ports.models.models()]
+    except TimeoutError:
+        return "an endpoint does not answer yet (ask understudy doctor)"
     more = len(names) - MODELS_SHOWN
     shown = ", ".join(names[:MODELS_SHOWN]) + (f" and {more} more" if more > 0 else "")
     if names == ["demo"]:

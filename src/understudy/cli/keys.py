@@ -67,8 +67,13 @@ def _with_keys(data_dir: DataDir, config: Config, use: "Callable[[Keys], Awaitab
     from understudy.app import open_storage
     from understudy.settings import load_settings
 
+    settings = load_settings(config, data_dir=data_dir)
+    if not settings.database_path.exists():
+        folder = settings.data_dir.resolve()
+        typer.echo(f"understudy: {folder} has no data yet; a server there will use this.", err=True)
+
     async def work() -> T:
-        storage = open_storage(load_settings(config, data_dir=data_dir))
+        storage = open_storage(settings)
         try:
             return await use(storage)
         finally:

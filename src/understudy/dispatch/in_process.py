@@ -145,9 +145,14 @@ class InProcessSubscription:
 
 
 class InProcessDispatch:
-    """Dispatch for the embedded mode."""
+    """Dispatch for the embedded mode.
 
-    def __init__(self) -> None:
+    Without a worker in this process nobody takes offers and no leg is told of here, so nothing is
+    kept for either.
+    """
+
+    def __init__(self, *, has_worker: bool = True) -> None:
+        self._has_worker = has_worker
         self._offers: asyncio.Queue[str] = asyncio.Queue()
         self._offered: set[str] = set()
         self._channels: dict[str, _Channel] = {}
@@ -155,7 +160,7 @@ class InProcessDispatch:
 
     async def offer(self, run_id: str) -> None:
         """Queue the run unless it is queued already."""
-        if run_id not in self._offered:
+        if self._has_worker and run_id not in self._offered:
             self._offered.add(run_id)
             self._offers.put_nowait(run_id)
 
@@ -167,9 +172,9 @@ class InProcessDispatch:
 
     def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
         """Hand the events to the listeners and keep them while the leg lasts."""
-        if not events:
-            return
         channel = self._channels.get(run_id)
+        if not events or (channel is None and not self._has_worker):
+            return
         if channel is None:
             channel = self._channels[run_id] = _Channel(after)
         elif channel.opened_after is None:
@@ -188,7 +193,8 @@ class InProcessDispatch:
 
     def _drop_if_idle(self, run_id: str) -> None:
         channel = self._channels.get(run_id)
-        if channel is not None and not channel.live and not channel.listeners:
+        flows = channel is not None and channel.live and self._has_worker
+        if channel is not None and not flows and not channel.listeners:
             del self._channels[run_id]
 
     def forget(self, run_id: str) -> None:

@@ -79,7 +79,7 @@ class Leg:
             return self._stopped(error)
         except Superseded:
             return None
-        except Unavailable:
+        except (Unavailable, OSError):
             # The database or the files are down for a while. The run is not to blame: it stays as
             # it is, and is taken up again when its lease is over.
             raise

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from mimetypes import guess_type
 
 import msgspec
@@ -53,8 +54,8 @@ async def _images(
     for file_id in image_file_ids(messages):
         row = await storage.fetch("file", Scope(project_id=project_id), file_id)
         if row is not None:
-            name = _decode_file(row.body).filename
-            images[file_id] = await _data_url(files, file_id, name)
+            with suppress(KeyError):  # deleted a moment ago
+                images[file_id] = await _data_url(files, file_id, _decode_file(row.body).filename)
     return images
 
 

@@ -1,17 +1,19 @@
 """The sweeper: what must happen even if every message was lost and every worker died.
 
 It offers runs that have something to do and no worker, expires runs that nobody holds (a worker
-expires its own), and throws away what is too old.
+expires its own), and throws away what is too old: uploads that nobody completed, files whose time
+is over, and bytes that no row names.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
 from understudy.engine.hold import Hold, Superseded
 from understudy.errors import NotAllowed, NotFound, Refusal
-from understudy.operations import files
+from understudy.operations import files, uploads
 from understudy.operations.ports import Caller, Ports
 from understudy.runs.happenings import Expired
 
@@ -34,12 +36,21 @@ class Sweeper:
         self._forget_at = 0.0
 
     async def sweep_for_ever(self) -> None:
-        """Sweep until cancelled; a database that is down for a while is only logged."""
+        """Sweep until cancelled; a database that is down for a while is only logged.
+
+        Bytes are swept beside the runs, which cannot wait until a store of files answers again.
+        """
+        async with asyncio.TaskGroup() as duties:
+            duties.create_task(self._repeat(self._sweep_runs), name="runs-sweeper")
+            duties.create_task(self._repeat(self._sweep_bytes), name="bytes-sweeper")
+
+    async def _repeat(self, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._try(self.sweep)
+            await self._try(duty)
             await asyncio.sleep(self._sweep_seconds)
 
     async def _try(self, duty: Callable[[], Awaitable[None]]) -> None:
+        """Do one thing; what goes wrong with it must not keep the others from being done."""
         try:
             await duty()
         except Refusal as refusal:
@@ -49,16 +60,26 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Do every duty once."""
+        await self._sweep_runs()
+        await self._sweep_bytes()
+
+    async def _sweep_runs(self) -> None:
         now = self._clock.now()
-        for run_id in await self._storage.overdue(now, AT_ONCE_MAX):
-            await self._expire(run_id)
         for run_id in await self._storage.claimable(now, AT_ONCE_MAX):
             await self._dispatch.offer(run_id)
+        for run_id in await self._storage.overdue(now, AT_ONCE_MAX):
+            await self._try(partial(self._expire, run_id))
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY_SECONDS
             await self._storage.forget_answers(int(now) - self._keep_seconds)
+
+    async def _sweep_bytes(self) -> None:
+        now = self._clock.now()
         for project_id, file_id in await self._storage.expired_files(int(now), AT_ONCE_MAX):
-            await self._delete_file(project_id, file_id)
+            await self._try(partial(self._delete_file, project_id, file_id))
+        for project_id, upload_id in await self._storage.expired_uploads(int(now), AT_ONCE_MAX):
+            await self._try(partial(uploads.expire, self._ports, project_id, upload_id))
+        await uploads.remove_unclaimed_bytes(self._ports, AT_ONCE_MAX)
 
     async def _expire(self, run_id: str) -> None:
         record = await self._storage.run_record(run_id)

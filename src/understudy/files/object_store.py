@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 from obstore.exceptions import BaseError
+from obstore.store import LocalStore
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile, BytesStream
@@ -57,9 +58,16 @@ class ObjectStoreFiles:
             yield piece
 
     async def delete(self, key: str) -> None:
-        """Remove the bytes under the key, if there are any."""
+        """Remove the bytes under the key, if there are any, and what a killed write left."""
         with self._translated(), suppress(FileNotFoundError):
             await obstore.delete_async(self._store, key)
+        with self._translated():
+            self._remove_unfinished(key)
+
+    def _remove_unfinished(self, key: str) -> None:
+        """Remove the file beside the key; a bucket lets go of parts by its own lifecycle rule."""
+        if isinstance(self._store, LocalStore) and self._store.prefix is not None:
+            (self._store.prefix / f"{key}#1").unlink(missing_ok=True)
 
     async def check(self) -> None:
         """Write a small object and remove it again; OSError when that does not work in time."""

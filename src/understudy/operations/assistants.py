@@ -1,6 +1,5 @@
 """Assistants, and the files that v1 attached to them."""
 
-from collections.abc import Callable
 from functools import partial
 
 from msgspec import UNSET
@@ -113,7 +112,6 @@ async def modify(
     caller: Caller,
     assistant_id: str,
     changes: AssistantChanges,
-    answers: Callable[[Replace], tuple[Answer, ...]] | None = None,
 ) -> Row:
     """Change what was given and keep the rest (ASST-08)."""
     if changes.model is not UNSET and not ports.models.knows(changes.model):
@@ -125,7 +123,7 @@ async def modify(
         check_response_format(assistant.response_format, assistant.tools)
         return _replace(caller, row, assistant, file_ids)
 
-    return await change(ports, caller, partial(get, ports, caller, assistant_id), decide, answers)
+    return await change(ports, caller, partial(get, ports, caller, assistant_id), decide)
 
 
 async def _refuse_unknown_files(ports: Ports, caller: Caller, changes: AssistantChanges) -> None:
@@ -173,7 +171,7 @@ def _replace(caller: Caller, row: Row, assistant: Assistant, file_ids: tuple[str
         kind="assistant",
         project_id=caller.project_id,
         id=row.id,
-        read=row.body,
+        read=row,
         body=encode(assistant),
         file_ids=file_ids,
         uses=_uses(assistant, file_ids),
@@ -193,19 +191,28 @@ async def attach_file(ports: Ports, caller: Caller, assistant_id: str, file_id: 
     """Attach a file to a v1 assistant and return the object that stands for that (ASST-10)."""
     row = await get(ports, caller, assistant_id)
     await missing_files_refused(ports, caller, [file_id])
-    file_ids = [*dict.fromkeys([*row.file_ids, file_id])]
-    if len(file_ids) > V1_FILES_MAX:
-        raise InvalidRequest(
-            "Assistant support at most 20 files, remove some files before adding new ones."
-        )
     created_at = decode_assistant(row.body).created_at
     body = encode(v1.assistant_file(file_id, created_at, assistant_id))
+
+    def decide(row: Row) -> Replace:
+        file_ids = [*dict.fromkeys([*row.file_ids, file_id])]
+        if len(file_ids) > V1_FILES_MAX:
+            raise InvalidRequest(
+                "Assistant support at most 20 files, remove some files before adding new ones."
+            )
+        return _with_files(caller, row, file_ids)
 
     def answers(_: Replace) -> tuple[Answer, ...]:
         return caller.answers("assistant_file", body, (), ports.now)
 
-    await modify(ports, caller, assistant_id, AssistantChanges(file_ids=file_ids), answers)
+    await change(ports, caller, partial(get, ports, caller, assistant_id), decide, answers)
     return Row(file_id, body)
+
+
+def _with_files(caller: Caller, row: Row, file_ids: list[str]) -> Replace:
+    changes = AssistantChanges(file_ids=file_ids)
+    assistant, changed = _changed(decode_assistant(row.body), row.file_ids, changes)
+    return _replace(caller, row, assistant, changed)
 
 
 async def attached_file(ports: Ports, caller: Caller, assistant_id: str, file_id: str) -> Row:
@@ -218,6 +225,10 @@ async def attached_file(ports: Ports, caller: Caller, assistant_id: str, file_id
 
 async def detach_file(ports: Ports, caller: Caller, assistant_id: str, file_id: str) -> None:
     """Detach a file from a v1 assistant, in both views (V1V2-04); the file itself stays."""
-    row = await attached_file(ports, caller, assistant_id, file_id)
-    left = [one for one in row.file_ids if one != file_id]
-    await modify(ports, caller, assistant_id, AssistantChanges(file_ids=left))
+
+    def decide(row: Row) -> Replace:
+        left = [one for one in row.file_ids if one != file_id]
+        return _with_files(caller, row, left)
+
+    read = partial(attached_file, ports, caller, assistant_id, file_id)
+    await change(ports, caller, read, decide)

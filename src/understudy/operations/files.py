@@ -95,7 +95,7 @@ async def _detach(ports: Ports, caller: Caller, kind: Kind, object_id: str, file
             kind=kind,
             project_id=caller.project_id,
             id=object_id,
-            read=row.body,
+            read=row,
             body=_WITHOUT[kind](row.body, file_id),
             file_ids=tuple(one for one in row.file_ids if one != file_id),
         )

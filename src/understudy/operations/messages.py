@@ -6,7 +6,7 @@ from functools import partial
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from understudy.errors import NotFound
+from understudy.errors import NotFound, Unavailable
 from understudy.ids import new_id
 from understudy.operations.file_uses import message_files, resource_files
 from understudy.operations.ports import Caller, Ports
@@ -62,7 +62,7 @@ async def create(ports: Ports, caller: Caller, thread_id: str, new: NewMessage) 
         except Conflict:
             continue
         return Row(message.id, insert.body, insert.file_ids)
-    raise no_such("thread", thread_id)
+    raise Unavailable("The thread is being changed by too many requests at once. Try again.")
 
 
 def message_insert(
@@ -131,7 +131,7 @@ async def share_files(
             kind="thread",
             project_id=caller.project_id,
             id=thread_id,
-            read=row.body,
+            read=row,
             body=encode(replace(thread, tool_resources=resources)),
             uses=tuple(resource_files(resources)),
         )
@@ -182,7 +182,7 @@ async def modify(
             kind="message",
             project_id=caller.project_id,
             id=message_id,
-            read=row.body,
+            read=row,
             body=encode(message),
             file_ids=row.file_ids,
             metadata=encode(metadata),

@@ -24,24 +24,30 @@ async def wait_for(
         return row
     subscription = await ports.dispatch.subscribe(run_id)
     try:
-        row = await get(ports, caller, thread_id, run_id)
-        if not _has_stopped(row):
-            await _stopping_event(subscription, seconds)
-            row = await get(ports, caller, thread_id, run_id)
+        return await _stopped(ports, caller, row, thread_id, subscription, seconds)
     finally:
         subscription.close()
+
+
+async def _stopped(
+    ports: Ports,
+    caller: Caller,
+    row: Row,
+    thread_id: str,
+    subscription: Subscription,
+    seconds: float,
+) -> Row:
+    """Look at the rows whenever there is a reason to: events, a wake-up, the end of patience."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    row = await get(ports, caller, thread_id, row.id)
+    while not _has_stopped(row) and (left := end - loop.time()) > 0:
+        events = await subscription.next(min(left, ports.settings.patience_seconds))
+        if not events or any(event.name in STOPPING for event in events):
+            row = await get(ports, caller, thread_id, row.id)
     return row
 
 
 def _has_stopped(row: Row) -> bool:
     status = decode_run(row.body).status
     return status == "requires_action" or status in TERMINAL
-
-
-async def _stopping_event(subscription: Subscription, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while (left := end - loop.time()) > 0:
-        events = await subscription.next(left)
-        if any(event.name in STOPPING for event in events):
-            return

@@ -5,6 +5,7 @@ from functools import partial
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from understudy.errors import Unavailable
 from understudy.operations.accepted import Accepted
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import (
@@ -73,7 +74,7 @@ async def modify(
             kind="run",
             project_id=caller.project_id,
             id=run_id,
-            read=row.body,
+            read=row,
             body=encode(run),
             file_ids=row.file_ids,
             metadata=encode(metadata),
@@ -89,10 +90,13 @@ async def submit_tool_outputs(
     record = await _record(ports, caller, thread_id, run_id)
     happening = _submitted(record, outputs, caller)
     subscription = await ports.dispatch.subscribe(run_id) if outputs.stream else None
-    change_ = await _apply(ports, record, happening, caller)
-    if change_ is None:
-        if subscription is not None:
+    change_: RunChange | None = None
+    try:
+        change_ = await _apply(ports, record, happening, caller)
+    finally:
+        if subscription is not None and change_ is None:
             subscription.close()
+    if change_ is None:
         now = await _record(ports, caller, thread_id, run_id)
         raise run_takes_no_outputs(now.state.run.status, caller.era)  # RUN-44
     before = EventId(record.state.attempt, record.state.position)
@@ -125,12 +129,12 @@ async def cancel(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> R
     for _ in range(_TRIES_MAX):
         record = await _record(ports, caller, thread_id, run_id)
         if record.state.run.status not in CANCELLABLE:
-            break
+            raise run_cannot_be_cancelled(record.state.run.status, caller.era)
         done = await _apply(ports, record, CancelRequested(), caller)
         if done is not None:
             await stop_work(ports, record)
             return Row(run_id, encode(done.run), record.file_ids)
-    raise run_cannot_be_cancelled(record.state.run.status, caller.era)
+    raise Unavailable("The run is being changed by too many requests at once. Try again.")
 
 
 async def stop_work(ports: Ports, cancelling: RunRecord) -> None:

@@ -89,7 +89,7 @@ async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadCh
             kind="thread",
             project_id=caller.project_id,
             id=thread_id,
-            read=row.body,
+            read=row,
             body=encode(thread),
             uses=tuple(resource_files(thread.tool_resources)),
         )

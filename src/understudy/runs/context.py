@@ -20,6 +20,11 @@ from understudy.wire.objects.steps import (
 
 ChatMessage = dict[str, Any]
 
+BYTES_PER_TOKEN = 4
+TOKENS_AROUND = 4
+# About what vision models count for a picture of ordinary size, whatever its bytes are.
+TOKENS_PER_IMAGE = 1_000
+
 
 def image_file_ids(messages: Iterable[Message]) -> set[str]:
     """Return the files whose pictures the model has to see."""
@@ -137,4 +142,13 @@ def _fitted(messages: list[ChatMessage], tokens_max: int) -> list[ChatMessage]:
 
 def _tokens(messages: Sequence[ChatMessage]) -> int:
     """Estimate tokens at four bytes each; no tokenizer fits every model (RUN-30: best effort)."""
-    return sum(len(str(message.get("content") or "").encode()) // 4 + 4 for message in messages)
+    return sum(_content_tokens(message.get("content")) + TOKENS_AROUND for message in messages)
+
+
+def _content_tokens(content: str | list[dict[str, Any]] | None) -> int:
+    if isinstance(content, list):
+        return sum(
+            _content_tokens(part["text"]) if part["type"] == "text" else TOKENS_PER_IMAGE
+            for part in content
+        )
+    return len(content.encode()) // BYTES_PER_TOKEN if content else 0

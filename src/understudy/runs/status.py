@@ -45,7 +45,6 @@ TABLE: Mapping[RunStatus, Mapping[str, RunStatus]] = {
 }
 
 TERMINAL: frozenset[RunStatus] = frozenset(status for status, row in TABLE.items() if not row)
-ACTIVE: frozenset[RunStatus] = frozenset(TABLE) - TERMINAL
 # Statuses in which a worker has something to do.
 CLAIMABLE: frozenset[RunStatus] = frozenset({"queued", "in_progress", "cancelling"})
 

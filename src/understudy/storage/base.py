@@ -21,8 +21,8 @@ from understudy.wire.objects.steps import RunStep
 from understudy.wire.objects.threads import Thread
 
 Kind = Literal["assistant", "thread", "message", "run", "run_step", "file"]
-# An answer may also be an object that is only a view: a file of a v1 assistant.
-AnswerKind = Kind | Literal["assistant_file"]
+# An answer may also be what is no row of its own kind: a file of a v1 assistant, an upload.
+AnswerKind = Kind | Literal["assistant_file", "upload"]
 Order = Literal["asc", "desc"]
 
 
@@ -105,7 +105,7 @@ class Insert(Struct, frozen=True, kw_only=True):
 
 
 class Replace(Struct, frozen=True, kw_only=True):
-    """Another body for an object that still has the body that was read, or Conflict.
+    """Another body for an object that still is as it was read, or Conflict.
 
     ``metadata`` is set when the change is one of metadata, so that a worker that writes the same
     object later keeps it.
@@ -114,7 +114,7 @@ class Replace(Struct, frozen=True, kw_only=True):
     kind: Kind
     project_id: str
     id: str
-    read: bytes
+    read: Row
     body: bytes
     file_ids: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
@@ -168,7 +168,72 @@ class Answer(Struct, frozen=True, kw_only=True):
     created_at: int = 0
 
 
-Change = Insert | Replace | Delete | StartRun | CommitRun | Answer
+class OpenUpload(Struct, frozen=True, kw_only=True):
+    """A new upload that takes parts before ``open_until`` (UPL-01).
+
+    ``file_expires_after_seconds`` is how long its file is kept once it is there (FILE-08).
+    """
+
+    project_id: str
+    id: str
+    created_at: int
+    open_until: int
+    body: bytes
+    file_expires_after_seconds: int | None = None
+
+
+class AddPart(Struct, frozen=True, kw_only=True):
+    """A new part of an upload that takes parts, or Conflict (UPL-02)."""
+
+    project_id: str
+    upload_id: str
+    id: str
+    size: int
+    now: int
+
+
+class EndUpload(Struct, frozen=True, kw_only=True):
+    """The last body of an upload that is not over yet, or Conflict; its parts are given up."""
+
+    project_id: str
+    upload_id: str
+    body: bytes
+
+
+class ExpectBytes(Struct, frozen=True, kw_only=True):
+    """Bytes are about to be stored; without a ClaimBytes they are removed after ``keep_until``."""
+
+    key: str
+    keep_until: int
+
+
+class ClaimBytes(Struct, frozen=True, kw_only=True):
+    """The bytes belong to a row of the same write, or Conflict when they were given up before."""
+
+    key: str
+    now: int
+
+
+class AbandonBytes(Struct, frozen=True, kw_only=True):
+    """The bytes can be removed at once; nothing happens when they were claimed."""
+
+    key: str
+
+
+Change = (
+    Insert
+    | Replace
+    | Delete
+    | StartRun
+    | CommitRun
+    | Answer
+    | OpenUpload
+    | AddPart
+    | EndUpload
+    | ExpectBytes
+    | ClaimBytes
+    | AbandonBytes
+)
 
 
 class Written(Struct, frozen=True):
@@ -201,6 +266,14 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     journal: Sequence[Entry]
     steps: Mapping[str, RunStep]
     messages: Mapping[str, Message]
+
+
+class UploadRecord(Struct, frozen=True, kw_only=True):
+    """An upload and the sizes of its parts by id; one that is over has no parts."""
+
+    body: bytes
+    file_expires_after_seconds: int | None = None
+    parts: Mapping[str, int] = {}
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
@@ -290,6 +363,26 @@ class Work(Protocol):
         ...
 
 
+class Uploads(Protocol):
+    """Files that arrive in parts, and bytes that no row names."""
+
+    async def upload_record(self, project_id: str, upload_id: str) -> UploadRecord | None:
+        """Return the project's upload, or None."""
+        ...
+
+    async def expired_uploads(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+        """Return (project id, upload id) of uploads that are not over but past their time."""
+        ...
+
+    async def unclaimed_bytes(self, now: int, limit: int) -> Sequence[str]:
+        """Return the keys of bytes that are to be removed: abandoned, or claimed by nobody."""
+        ...
+
+    async def forget_unclaimed_bytes(self, keys: Sequence[str]) -> None:
+        """Strike out keys whose bytes have been removed."""
+        ...
+
+
 class Keys(Protocol):
     """Projects and their keys."""
 
@@ -318,7 +411,7 @@ class Keys(Protocol):
         ...
 
 
-class Storage(Objects, Work, Keys, Protocol):
+class Storage(Objects, Work, Uploads, Keys, Protocol):
     """The whole database."""
 
     async def check(self) -> None:

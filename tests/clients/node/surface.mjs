@@ -13,6 +13,8 @@ const resources = {
   runs: threads.runs,
   steps: threads.runs.steps,
   files: client.files,
+  uploads: client.uploads,
+  parts: client.uploads?.parts,
 };
 
 function methodsOf(resource) {

@@ -15,6 +15,8 @@ resources = {
     "runs": threads.runs,
     "steps": threads.runs.steps,
     "files": client.files,
+    "uploads": getattr(client, "uploads", None),
+    "parts": getattr(getattr(client, "uploads", None), "parts", None),
 }
 
 

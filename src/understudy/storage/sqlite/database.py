@@ -10,6 +10,7 @@ from understudy.errors import Misconfigured
 
 BUSY_SECONDS = 10
 # 16 MiB of log before it is copied back: runs rewrite the same pages, which are then copied once.
+# The writer on the loop copies by itself (loop_writer.py); this holds for the others.
 CHECKPOINT_PAGES = 4_000
 VERSION_NEEDED = (3, 37, 0)  # STRICT tables; RETURNING came with 3.35
 
@@ -28,8 +29,12 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        _switch_to_wal(connection)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+            _switch_to_wal(connection)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise Misconfigured(f"The database {path} cannot be opened: {error}.") from error
     connection.execute(f"PRAGMA synchronous = {synchronous}")

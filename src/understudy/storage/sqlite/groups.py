@@ -10,6 +10,7 @@ rolled back and its members are tried one by one, so that nobody fails for someb
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from understudy.errors import Unavailable, UnderstudyError
@@ -58,8 +59,11 @@ class Submitted:
 def run_group(connection: sqlite3.Connection, group: Sequence[Submitted]) -> None:
     """Commit the group, or its members one by one; each knows its result or error afterwards.
 
-    Raises sqlite3.OperationalError when another process holds the database: nothing was tried.
+    Raises sqlite3.Error when the group cannot even begin, because another process holds the
+    database or it is broken: nothing was tried then.
     """
+    if connection.in_transaction:  # a rollback had failed
+        connection.execute("ROLLBACK")
     connection.execute("BEGIN IMMEDIATE")
     if _commit_together(connection, group) or len(group) == 1:
         return
@@ -85,7 +89,8 @@ def _commit_together(connection: sqlite3.Connection, group: Sequence[Submitted])
         connection.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - it is handed to the callers
         if connection.in_transaction:
-            connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # tried again before the next group
+                connection.execute("ROLLBACK")
         for one in group:
             one.error = translated(error)
         return False

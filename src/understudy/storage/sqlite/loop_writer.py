@@ -21,6 +21,7 @@ CHECKPOINT_EVERY_COMMITS = 500
 # Another process may hold the database for a moment (``understudy keys``): look again soon, but
 # do not stop the loop for it.
 BUSY_PAUSE_SECONDS = 0.005
+RESTART_TRIES = 20
 
 
 class LoopWriter:
@@ -51,7 +52,10 @@ class LoopWriter:
         """Finish what is queued, copy the log back, and close."""
         self._closed = True
         if self._submitted:
-            await asyncio.wait([one.future for one in self._submitted])
+            # Behind all others in their group; nobody else can cancel it.
+            last = Submitted(lambda _: None, asyncio.get_running_loop().create_future())
+            self._submitted.append(last)
+            await asyncio.wait([last.future])
         await self._checkpoints.close()
         self._connection.close()
 
@@ -73,7 +77,8 @@ class LoopWriter:
 
     def _may_wait(self, error: sqlite3.Error) -> bool:
         """Return whether the database is only busy, and has not been for too long."""
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+        primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # BUSY has several kinds
+        if primary_code != sqlite3.SQLITE_BUSY:
             return False
         now = time.monotonic()
         self._busy_since = self._busy_since or now
@@ -103,12 +108,17 @@ class _Checkpoints:
             await asyncio.wait([self._running])
 
     def _copy(self) -> None:
-        connection = sqlite3.connect(self._path, isolation_level=None)
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=0)
         try:
             # Most of it while writes go on; then the rest, for which writes pause a moment, so
-            # that the log begins anew instead of growing for ever.
+            # that the log begins anew instead of growing for ever. Without a timeout, or writes
+            # would pause for as long as somebody reads.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            connection.execute("PRAGMA wal_checkpoint(RESTART)")
+            for _ in range(RESTART_TRIES):
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                if not busy:
+                    return
+                time.sleep(BUSY_PAUSE_SECONDS)
         finally:
             connection.close()
 

@@ -208,19 +208,20 @@ def unfinished_runs(connection: sqlite3.Connection, thread_id: str) -> list[str]
 
 
 def replace(connection: sqlite3.Connection, change: Replace) -> None:
-    """Write another body over the one that was read. Raises Conflict when that one is gone."""
+    """Write another body over the one that was read. Raises Conflict when that is not there."""
     changed = ", changed_metadata = ?" if change.metadata is not None else ""
     metadata = (change.metadata,) if change.metadata is not None else ()
     done = connection.execute(
         f"UPDATE {TABLES[change.kind]} SET body = ?, file_ids = ?{changed} "
-        "WHERE id = ? AND project_id = ? AND body = ? AND deleted_at IS NULL",
+        "WHERE id = ? AND project_id = ? AND body = ? AND file_ids IS ? AND deleted_at IS NULL",
         (
             change.body,
             pack(change.file_ids),
             *metadata,
             change.id,
             change.project_id,
-            change.read,
+            change.read.body,
+            pack(change.read.file_ids),
         ),
     )
     if done.rowcount == 0:

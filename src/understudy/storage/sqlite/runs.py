@@ -99,7 +99,7 @@ def _update(change: RunChange) -> tuple[str, tuple[object, ...]]:
     lease = "" if keeps_lease else "lease_until = ?, "
     sql = (
         "UPDATE runs SET status = ?, turn = CASE WHEN ? THEN 'over' ELSE turn END, attempt = ?, "
-        f"position = ?, {lease}pending_usage = ?, body = ?, journal = journal || ? "
+        f"position = max(position, ?), {lease}pending_usage = ?, body = ?, journal = journal || ? "
         "WHERE id = ? AND status = ? AND attempt = ? AND deleted_at IS NULL "
         "RETURNING changed_metadata"
     )

@@ -14,13 +14,19 @@ from typing import Any
 
 from understudy.errors import Unavailable
 from understudy.storage.base import (
+    AbandonBytes,
+    AddPart,
     Answer,
     ApiKey,
     Change,
+    ClaimBytes,
     CommitRun,
     Delete,
+    EndUpload,
+    ExpectBytes,
     Insert,
     Kind,
+    OpenUpload,
     Replace,
     Row,
     Rows,
@@ -29,9 +35,10 @@ from understudy.storage.base import (
     Scope,
     Slice,
     StartRun,
+    UploadRecord,
     Written,
 )
-from understudy.storage.sqlite import keys, objects, runs
+from understudy.storage.sqlite import keys, objects, runs, uploads
 from understudy.storage.sqlite.database import BUSY_SECONDS, connect, migrate
 from understudy.storage.sqlite.groups import Writer
 from understudy.storage.sqlite.loop_writer import LoopWriter
@@ -45,8 +52,12 @@ class SqliteStorage:
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
         """Open or make the file. Raises Misconfigured when that is impossible."""
         writing = connect(path, synchronous)
-        migrate(writing)
-        self._reading = connect(path, synchronous)
+        try:
+            migrate(writing)
+            self._reading = connect(path, synchronous)
+        except BaseException:
+            writing.close()
+            raise
         self._reading.execute("PRAGMA query_only = ON")
         self._path = path
         self._writer = _writer(writing, path, synchronous)
@@ -111,6 +122,18 @@ class SqliteStorage:
             (now, limit),
         )
         return found.fetchall()
+
+    async def upload_record(self, project_id: str, upload_id: str) -> UploadRecord | None:
+        return uploads.record(self._reading, project_id, upload_id)
+
+    async def expired_uploads(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+        return uploads.expired(self._reading, now, limit)
+
+    async def unclaimed_bytes(self, now: int, limit: int) -> Sequence[str]:
+        return uploads.unclaimed(self._reading, now, limit)
+
+    async def forget_unclaimed_bytes(self, keys: Sequence[str]) -> None:
+        await self._writer.submit(partial(uploads.forget_unclaimed, keys=keys))
 
     async def find_key(self, key_hash: str) -> ApiKey | None:
         return keys.find(self._reading, key_hash)
@@ -200,4 +223,10 @@ _WRITERS: dict[type[Change], Any] = {
     Replace: objects.replace,
     Delete: objects.delete,
     Answer: objects.remember,
+    OpenUpload: uploads.open_upload,
+    AddPart: uploads.add_part,
+    EndUpload: uploads.end,
+    ExpectBytes: uploads.expect_bytes,
+    ClaimBytes: uploads.claim_bytes,
+    AbandonBytes: uploads.abandon_bytes,
 }
