@@ -130,6 +130,7 @@ async def wire(build: Build) -> Wire:
             "step_id": steps[0]["id"],
             "message_id": messages[0]["id"],
             "file_id": file["id"],
+            "upload_id": "upload_abc123",
             "model": "scripted",
         },
     )

@@ -219,5 +219,5 @@ async def test_the_database_refuses_states_that_cannot_be(tmp_path: Path, nonsen
 async def test_reading_connections_cannot_write(tmp_path: Path) -> None:
     storage = SqliteStorage(tmp_path / "reader.db")
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        storage._reading.execute("DELETE FROM runs")
+        storage._reader.connection.execute("DELETE FROM runs")
     await storage.close()

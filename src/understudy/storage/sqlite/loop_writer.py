@@ -21,7 +21,7 @@ CHECKPOINT_EVERY_COMMITS = 500
 # Another process may hold the database for a moment (``understudy keys``): look again soon, but
 # do not stop the loop for it.
 BUSY_PAUSE_SECONDS = 0.005
-RESTART_TRIES = 20
+RESTART_TRIES = 4
 
 
 class LoopWriter:
@@ -60,6 +60,9 @@ class LoopWriter:
         self._connection.close()
 
     def _commit(self) -> None:
+        if self._checkpoints.wants_silence:
+            asyncio.get_running_loop().call_later(BUSY_PAUSE_SECONDS, self._commit)
+            return
         group = self._submitted
         try:
             run_group(self._connection, group)
@@ -89,6 +92,8 @@ class _Checkpoints:
     """Copies the log back into the database now and then, in another thread."""
 
     def __init__(self, path: Path) -> None:
+        # Set while the log is about to begin anew: no write may come in between.
+        self.wants_silence = False
         self._path = path
         self._commits = 0
         self._running: asyncio.Future[None] | None = None
@@ -111,18 +116,24 @@ class _Checkpoints:
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=0)
         try:
             # Most of it while writes go on; then the rest, for which writes pause a moment, so
-            # that the log begins anew instead of growing for ever. Without a timeout, or writes
-            # would pause for as long as somebody reads.
+            # that the log begins anew instead of growing for ever.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            for _ in range(RESTART_TRIES):
-                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-                if not busy:
-                    return
-                time.sleep(BUSY_PAUSE_SECONDS)
+            self.wants_silence = True
+            _begin_log_anew(connection)
         finally:
+            self.wants_silence = False
             connection.close()
 
     def _copied(self, future: asyncio.Future[None]) -> None:
         self._running = None
         # A full disk shows in the next commit, too, and is told there.
         future.exception()
+
+
+def _begin_log_anew(connection: sqlite3.Connection) -> None:
+    """Copy the rest of the log. Whoever reads for long is not waited for: next time, then."""
+    for _ in range(RESTART_TRIES):
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        if not busy:
+            return
+        time.sleep(BUSY_PAUSE_SECONDS)

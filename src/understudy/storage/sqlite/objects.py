@@ -133,6 +133,14 @@ def missing_files(
     return [one for one in file_ids if fetch(connection, "file", scope, one) is None]
 
 
+def expired_files(connection: sqlite3.Connection, now: int, limit: int) -> list[tuple[str, str]]:
+    """Return (project id, file id) of files whose time is over."""
+    return connection.execute(
+        "SELECT project_id, id FROM files WHERE expires_at <= ? AND deleted_at IS NULL LIMIT ?",
+        (now, limit),
+    ).fetchall()
+
+
 def insert(connection: sqlite3.Connection, row: Insert) -> None:
     """Add an object. Raises ThreadBusy or ThreadGone when its thread does not admit it."""
     if row.needs_free_thread and row.thread_id is not None:

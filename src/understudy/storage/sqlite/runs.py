@@ -39,6 +39,8 @@ _decode_usage = msgspec.json.Decoder(Usage).decode
 _decode_metadata = msgspec.json.Decoder(dict[str, str]).decode
 _decode_inserts = msgspec.json.Decoder(tuple[Insert, ...]).decode
 
+LONG_THREAD_MESSAGES = 300
+
 _CLAIMABLE = (
     "status IN ('queued', 'in_progress', 'cancelling') "
     "AND (turn = 'holding' OR status = 'cancelling')"
@@ -245,6 +247,15 @@ def _messages_of_run(connection: sqlite3.Connection, run_id: str) -> list[Messag
 def _open_message(connection: sqlite3.Connection, run_id: str) -> Message | None:
     written = _messages_of_run(connection, run_id)
     return next((one for one in written if one.status == "in_progress"), None)
+
+
+def is_long_thread(connection: sqlite3.Connection, thread_id: str) -> bool:
+    """Return whether reading the whole thread would hold up everything else."""
+    found = connection.execute(
+        "SELECT 1 FROM messages WHERE thread_id = ? AND deleted_at IS NULL LIMIT 1 OFFSET ?",
+        (thread_id, LONG_THREAD_MESSAGES),
+    ).fetchone()
+    return found is not None
 
 
 def thread_messages(connection: sqlite3.Connection, thread_id: str) -> list[Message]:

@@ -5,14 +5,12 @@ reads run where they are asked for, on a connection of their own; WAL mode lets 
 the writer commits.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import Unavailable
 from understudy.storage.base import (
     AbandonBytes,
     AddPart,
@@ -42,6 +40,7 @@ from understudy.storage.sqlite import keys, objects, runs, uploads
 from understudy.storage.sqlite.database import BUSY_SECONDS, connect, migrate
 from understudy.storage.sqlite.groups import Writer
 from understudy.storage.sqlite.loop_writer import LoopWriter
+from understudy.storage.sqlite.reader import Reader
 from understudy.storage.sqlite.thread_writer import ThreadWriter
 from understudy.wire.objects.messages import Message
 
@@ -54,58 +53,51 @@ class SqliteStorage:
         writing = connect(path, synchronous)
         try:
             migrate(writing)
-            self._reading = connect(path, synchronous)
+            self._reader = Reader(path, synchronous)
         except BaseException:
             writing.close()
             raise
-        self._reading.execute("PRAGMA query_only = ON")
-        self._path = path
         self._writer = _writer(writing, path, synchronous)
 
     async def fetch(self, kind: Kind, scope: Scope, object_id: str) -> Row | None:
-        return objects.fetch(self._reading, kind, scope, object_id)
+        return self._reader.here(objects.fetch, kind, scope, object_id)
 
     async def page(self, kind: Kind, scope: Scope, part: Slice) -> Rows:
-        if scope.metadata:  # may have to look at every row: not on the event loop
-            return await asyncio.to_thread(self._page_apart, kind, scope, part)
-        return objects.page(self._reading, kind, scope, part)
-
-    def _page_apart(self, kind: Kind, scope: Scope, part: Slice) -> Rows:
-        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            return objects.page(connection, kind, scope, part)
-        finally:
-            connection.close()
+        if scope.metadata:  # may have to look at every row
+            return await self._reader.apart(objects.page, kind, scope, part)
+        return self._reader.here(objects.page, kind, scope, part)
 
     async def missing_files(self, project_id: str, file_ids: Sequence[str]) -> list[str]:
-        return objects.missing_files(self._reading, project_id, file_ids)
+        return self._reader.here(objects.missing_files, project_id, file_ids)
 
     async def users_of_file(self, file_id: str) -> Sequence[tuple[Kind, str]]:
-        return objects.users_of_file(self._reading, file_id)
+        return self._reader.here(objects.users_of_file, file_id)
 
     def write(self, *changes: Change) -> Awaitable[Written]:
         return self._writer.submit(partial(_apply, changes))
 
     async def answered(self, project_id: str, key: str) -> Answer | None:
-        return objects.answered(self._reading, project_id, key)
+        return self._reader.here(objects.answered, project_id, key)
 
     async def unfinished_runs(self, thread_id: str) -> Sequence[str]:
-        return objects.unfinished_runs(self._reading, thread_id)
+        return self._reader.here(objects.unfinished_runs, thread_id)
 
     async def run_record(self, run_id: str) -> RunRecord | None:
-        return runs.record(self._reading, run_id)
+        return self._reader.here(runs.record, run_id)
 
     async def run_history(self, scope: Scope, run_id: str) -> RunHistory | None:
-        return runs.history(self._reading, scope, run_id)
+        return self._reader.here(runs.history, scope, run_id)
 
     async def thread_messages(self, thread_id: str) -> Sequence[Message]:
-        return runs.thread_messages(self._reading, thread_id)
+        if self._reader.here(runs.is_long_thread, thread_id):
+            return await self._reader.apart(runs.thread_messages, thread_id)
+        return self._reader.here(runs.thread_messages, thread_id)
 
     async def claimable(self, now: float, limit: int) -> Sequence[str]:
-        return runs.claimable(self._reading, now, limit)
+        return self._reader.here(runs.claimable, now, limit)
 
     async def overdue(self, now: float, limit: int) -> Sequence[str]:
-        return runs.overdue(self._reading, now, limit)
+        return self._reader.here(runs.overdue, now, limit)
 
     async def renew_leases(self, attempts: Mapping[str, int], until: float) -> None:
         await self._writer.submit(partial(runs.renew_leases, attempts=attempts, until=until))
@@ -117,29 +109,25 @@ class SqliteStorage:
         await self._writer.submit(partial(_forget_answers, before=before))
 
     async def expired_files(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
-        found = self._reading.execute(
-            "SELECT project_id, id FROM files WHERE expires_at <= ? AND deleted_at IS NULL LIMIT ?",
-            (now, limit),
-        )
-        return found.fetchall()
+        return self._reader.here(objects.expired_files, now, limit)
 
     async def upload_record(self, project_id: str, upload_id: str) -> UploadRecord | None:
-        return uploads.record(self._reading, project_id, upload_id)
+        return self._reader.here(uploads.record, project_id, upload_id)
 
     async def expired_uploads(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
-        return uploads.expired(self._reading, now, limit)
+        return self._reader.here(uploads.expired, now, limit)
 
     async def unclaimed_bytes(self, now: int, limit: int) -> Sequence[str]:
-        return uploads.unclaimed(self._reading, now, limit)
+        return self._reader.here(uploads.unclaimed, now, limit)
 
     async def forget_unclaimed_bytes(self, keys: Sequence[str]) -> None:
         await self._writer.submit(partial(uploads.forget_unclaimed, keys=keys))
 
     async def find_key(self, key_hash: str) -> ApiKey | None:
-        return keys.find(self._reading, key_hash)
+        return self._reader.here(keys.find, key_hash)
 
     async def list_keys(self) -> Sequence[ApiKey]:
-        return keys.list_all(self._reading)
+        return self._reader.here(keys.list_all)
 
     async def add_key(self, key: ApiKey) -> None:
         await self._writer.submit(partial(keys.add, key=key))
@@ -154,15 +142,12 @@ class SqliteStorage:
         return await self._writer.submit(partial(keys.add_project, name=name, now=now))
 
     async def check(self) -> None:
-        try:
-            self._reading.execute("SELECT 1 FROM projects LIMIT 1").fetchone()
-            await self._writer.submit(_touch)
-        except sqlite3.Error as error:
-            raise Unavailable(f"The database cannot be read: {error}.") from error
+        self._reader.here(keys.list_all)
+        await self._writer.submit(_touch)
 
     async def close(self) -> None:
         await self._writer.close()
-        self._reading.close()
+        self._reader.close()
 
 
 def _writer(connection: sqlite3.Connection, path: Path, synchronous: str) -> Writer:
