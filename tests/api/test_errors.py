@@ -1,6 +1,5 @@
 """Errors: the envelope and the catalogue of exact texts (contract section 3)."""
 
-import json
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from .client import JSON, Client, Error
-from .conftest import Build, House
+from .conftest import House
 
 CREATE = ("POST", "/assistants")
 BAD_JSON = (

@@ -7,10 +7,18 @@ from tests.cli.command import serving, understudy
 
 
 def test_create_prints_the_key_alone(tmp_path: Path) -> None:
+    understudy("keys", "create", "--name", "first", "--data-dir", "data", folder=tmp_path)
     made = understudy("keys", "create", "--name", "app", "--data-dir", "data", folder=tmp_path)
     assert made.code == 0
     assert re.fullmatch(r"sk-understudy-[0-9a-f]{48}\n", made.out)
     assert made.err == ""
+
+
+def test_a_key_for_a_new_folder_says_so_beside_it(tmp_path: Path) -> None:
+    """Whoever runs it in another folder than the server's learns why the key opens nothing."""
+    made = understudy("keys", "create", "--name", "app", "--data-dir", "data", folder=tmp_path)
+    assert re.fullmatch(r"sk-understudy-[0-9a-f]{48}\n", made.out)
+    assert str(tmp_path / "data") in made.err
 
 
 def test_the_list_shows_names_and_hints_but_no_key(tmp_path: Path) -> None:

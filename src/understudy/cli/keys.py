@@ -29,6 +29,7 @@ def create(
     from understudy.operations import keys
 
     now = int(time.time())
+    _say_if_folder_is_new(data_dir, config)
     typer.echo(_with_keys(data_dir, config, lambda store: keys.create(store, name, now, project)))
 
 
@@ -62,18 +63,23 @@ def revoke(
     typer.echo(f"Revoked {count} key{'s' if count > 1 else ''}.")
 
 
-def _with_keys(data_dir: DataDir, config: Config, use: "Callable[[Keys], Awaitable[T]]") -> T:
-    """Open the database of these settings for one use."""
-    from understudy.app import open_storage
+def _say_if_folder_is_new(data_dir: DataDir, config: Config) -> None:
+    """A key for another folder than the server's opens nothing: say which one this is."""
     from understudy.settings import load_settings
 
     settings = load_settings(config, data_dir=data_dir)
     if not settings.database_path.exists():
         folder = settings.data_dir.resolve()
-        typer.echo(f"understudy: {folder} has no data yet; a server there will use this.", err=True)
+        typer.echo(f"Made {folder}. The key is for a server that uses this folder.", err=True)
+
+
+def _with_keys(data_dir: DataDir, config: Config, use: "Callable[[Keys], Awaitable[T]]") -> T:
+    """Open the database of these settings for one use."""
+    from understudy.app import open_storage
+    from understudy.settings import load_settings
 
     async def work() -> T:
-        storage = open_storage(settings)
+        storage = open_storage(load_settings(config, data_dir=data_dir))
         try:
             return await use(storage)
         finally:
