@@ -1,11 +1,8 @@
 """Turns what went wrong into the OpenAI error envelope (ERR-01)."""
 
-import msgspec
-
 from understudy.api.ask import Reply
 from understudy.errors import Refusal, Unauthenticated
-
-_encode = msgspec.json.Encoder().encode
+from understudy.wire.encoding import encode
 
 
 def envelope(
@@ -21,13 +18,13 @@ def refused(refusal: Refusal) -> Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(refusal, Unauthenticated):
         headers = ((b"www-authenticate", b'Bearer realm="OpenAI API"'),)
-    return Reply(body=_encode(body), status=refusal.status_hint, headers=headers)
+    return Reply(body=encode(body), status=refusal.status_hint, headers=headers)
 
 
 def no_such_url(method: str, path: str) -> Reply:
     """ERR-32."""
     body = envelope(f"Invalid URL ({method} {path})", "invalid_request_error")
-    return Reply(body=_encode(body), status=404)
+    return Reply(body=encode(body), status=404)
 
 
 def wrong_method(method: str, path: str) -> Reply:
@@ -37,12 +34,12 @@ def wrong_method(method: str, path: str) -> Reply:
         "(HINT: Perhaps you meant to use a different HTTP method?)"
     )
     body = envelope(message, "invalid_request_error")
-    return Reply(body=_encode(body), status=405)
+    return Reply(body=encode(body), status=405)
 
 
 def broken(request_id: str) -> Reply:
     """ERR-72: an error of ours; the log has the cause under the same request id."""
-    return Reply(body=_encode(broken_envelope(request_id)), status=500)
+    return Reply(body=encode(broken_envelope(request_id)), status=500)
 
 
 def broken_envelope(request_id: str) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """Models over HTTP: everything that a run may name."""
 
 from understudy.api.ask import Ask, Reply
-from understudy.api.views import encode, show_struct
+from understudy.api.views import show_struct
 from understudy.errors import NotFound
+from understudy.wire.encoding import encode
 from understudy.wire.objects.models import Model
 
 

@@ -11,9 +11,9 @@ from understudy.api.views import show, show_page
 from understudy.errors import InvalidRequest
 from understudy.operations import run_creation, run_waiting, runs
 from understudy.operations.accepted import Accepted
-from understudy.operations.reading import decode_run
 from understudy.operations.run_creation import BusyThread, RunOptions
 from understudy.storage.base import Row
+from understudy.wire.encoding import decode_run
 from understudy.wire.events import BEGINNING
 from understudy.wire.params import runs as params
 from understudy.wire.params.pages import parse_include

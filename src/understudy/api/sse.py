@@ -16,6 +16,7 @@ from understudy.operations.streams import follow
 from understudy.storage.base import Row
 from understudy.wire import v1
 from understudy.wire.deltas import MessageDelta, StepDelta
+from understudy.wire.encoding import encode
 from understudy.wire.era import Era
 from understudy.wire.events import EventId, RunEvent
 from understudy.wire.objects.messages import Message
@@ -30,7 +31,6 @@ ON_DISCONNECT = ("keep", "cancel")
 DONE = b"event: done\ndata: [DONE]\n\n"
 # One line, not a frame: Python's clients take a blank line behind an id line for an empty event.
 PING = b": ping\n"
-_encode = msgspec.json.Encoder().encode
 
 
 def frame(event: RunEvent, era: Era, file_ids: Sequence[str]) -> bytes:
@@ -46,7 +46,7 @@ def frame(event: RunEvent, era: Era, file_ids: Sequence[str]) -> bytes:
         name.encode(),
         event.attempt,
         event.position,
-        _encode(data),
+        encode(data),
     )
 
 
@@ -137,14 +137,14 @@ async def _frames(
     except Exception:
         log.exception("stream_failed", run_id=row.id, request_id=ask.request_id)
         told = broken_envelope(ask.request_id)["error"]
-        yield b"event: error\ndata: %b\n\n" % _encode({"error": told, **told})  # type: ignore[dict-item]
+        yield b"event: error\ndata: %b\n\n" % encode({"error": told, **told})  # type: ignore[dict-item]
     yield DONE
 
 
 def _error(message: str, type_: str, param: str | None, code: str | None) -> bytes:
     """STR-15: nested as the wire had it and flat as the schema says; clients differ."""
     error = {"message": message, "type": type_, "param": param, "code": code}
-    return b"event: error\ndata: %b\n\n" % _encode({"error": error, **error})
+    return b"event: error\ndata: %b\n\n" % encode({"error": error, **error})
 
 
 async def _has_gone(ask: Ask) -> bool:

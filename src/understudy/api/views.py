@@ -8,27 +8,23 @@ import msgspec
 from understudy.api.ask import Reply
 from understudy.storage.base import AnswerKind, Kind, Row, Rows
 from understudy.wire import v1
+from understudy.wire.encoding import (
+    decode_assistant,
+    decode_message,
+    decode_run,
+    decode_step,
+    decode_thread,
+    encode,
+)
 from understudy.wire.era import Era
-from understudy.wire.objects.assistants import Assistant
 from understudy.wire.objects.deletions import Deleted
-from understudy.wire.objects.messages import Message
-from understudy.wire.objects.runs import Run
-from understudy.wire.objects.steps import RunStep
-from understudy.wire.objects.threads import Thread
-
-encode = msgspec.json.Encoder().encode
-_assistant = msgspec.json.Decoder(Assistant).decode
-_thread = msgspec.json.Decoder(Thread).decode
-_message = msgspec.json.Decoder(Message).decode
-_run = msgspec.json.Decoder(Run).decode
-_step = msgspec.json.Decoder(RunStep).decode
 
 _V1: dict[AnswerKind, Callable[[Row], Any]] = {
-    "assistant": lambda row: v1.assistant(_assistant(row.body), row.file_ids),
-    "thread": lambda row: v1.thread(_thread(row.body)),
-    "message": lambda row: v1.message(_message(row.body), row.file_ids),
-    "run": lambda row: v1.run(_run(row.body), row.file_ids),
-    "run_step": lambda row: v1.step(_step(row.body)),
+    "assistant": lambda row: v1.assistant(decode_assistant(row.body), row.file_ids),
+    "thread": lambda row: v1.thread(decode_thread(row.body)),
+    "message": lambda row: v1.message(decode_message(row.body), row.file_ids),
+    "run": lambda row: v1.run(decode_run(row.body), row.file_ids),
+    "run_step": lambda row: v1.step(decode_step(row.body)),
 }
 
 

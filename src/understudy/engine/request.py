@@ -5,18 +5,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from mimetypes import guess_type
 
-import msgspec
-
 from understudy.files.base import Files
 from understudy.runs.context import assemble, image_file_ids
 from understudy.runs.planning import Plan
 from understudy.runs.state import RunState
 from understudy.storage.base import Scope, Storage
 from understudy.upstream.base import ModelRequest
-from understudy.wire.objects.files import File
+from understudy.wire.encoding import decode_file
 from understudy.wire.objects.messages import Message
-
-_decode_file = msgspec.json.Decoder(File).decode
 
 
 async def build_request(
@@ -55,7 +51,7 @@ async def _images(
         row = await storage.fetch("file", Scope(project_id=project_id), file_id)
         if row is not None:
             with suppress(KeyError):  # deleted a moment ago
-                images[file_id] = await _data_url(files, file_id, _decode_file(row.body).filename)
+                images[file_id] = await _data_url(files, file_id, decode_file(row.body).filename)
     return images
 
 

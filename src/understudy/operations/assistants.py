@@ -9,14 +9,7 @@ from understudy.errors import InvalidRequest, NotFound
 from understudy.ids import new_id
 from understudy.operations.file_uses import resource_files
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import (
-    change,
-    decode_assistant,
-    encode,
-    find,
-    missing_files_refused,
-    page,
-)
+from understudy.operations.reading import change, find, missing_files_refused, page
 from understudy.operations.refusals import no_such, no_such_model, refuse_vector_stores
 from understudy.storage.base import (
     Answer,
@@ -30,6 +23,7 @@ from understudy.storage.base import (
     Slice,
 )
 from understudy.wire import v1
+from understudy.wire.encoding import decode_assistant, encode
 from understudy.wire.objects.assistants import Assistant
 from understudy.wire.objects.tools import (
     CodeInterpreterResources,

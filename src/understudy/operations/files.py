@@ -6,16 +6,7 @@ from functools import partial
 from understudy.errors import InvalidRequest, NotFound
 from understudy.operations.file_uses import assistant_without, message_without, thread_without
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import (
-    change,
-    decode_assistant,
-    decode_file,
-    decode_message,
-    decode_thread,
-    encode,
-    find,
-    page,
-)
+from understudy.operations.reading import change, find, page
 from understudy.operations.refusals import no_such
 from understudy.storage.base import (
     Conflict,
@@ -27,6 +18,13 @@ from understudy.storage.base import (
     Rows,
     Scope,
     Slice,
+)
+from understudy.wire.encoding import (
+    decode_assistant,
+    decode_file,
+    decode_message,
+    decode_thread,
+    encode,
 )
 from understudy.wire.objects.files import File
 from understudy.wire.params.files import NewFile

@@ -3,22 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from understudy.errors import NotFound, Unavailable
 from understudy.ids import new_id
 from understudy.operations.file_uses import message_files, resource_files
+from understudy.operations.metadata import change_metadata
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import (
-    change,
-    decode_message,
-    decode_thread,
-    encode,
-    find,
-    missing_files_refused,
-    page,
-)
+from understudy.operations.reading import find, missing_files_refused, page
 from understudy.operations.refusals import no_such, thread_is_locked
 from understudy.storage.base import (
     Conflict,
@@ -32,6 +24,7 @@ from understudy.storage.base import (
     ThreadBusy,
     ThreadGone,
 )
+from understudy.wire.encoding import decode_message, decode_thread, encode
 from understudy.wire.objects.messages import (
     Attachment,
     AttachmentTool,
@@ -172,23 +165,7 @@ async def modify(
 ) -> Row:
     """Change the metadata of a message, also while a run is active (THR-08)."""
     read = partial(get, ports, caller, thread_id, message_id)
-    if changes.metadata is UNSET:
-        return await read()
-    metadata = changes.metadata
-
-    def decide(row: Row) -> Replace:
-        message = replace(decode_message(row.body), metadata=metadata)
-        return Replace(
-            kind="message",
-            project_id=caller.project_id,
-            id=message_id,
-            read=row,
-            body=encode(message),
-            file_ids=row.file_ids,
-            metadata=encode(metadata),
-        )
-
-    return await change(ports, caller, read, decide)
+    return await change_metadata(ports, caller, "message", read, decode_message, changes)
 
 
 async def delete(ports: Ports, caller: Caller, thread_id: str, message_id: str) -> None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from understudy.errors import Unavailable
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.refusals import files_not_found, no_such
@@ -18,18 +16,6 @@ from understudy.storage.base import (
     Slice,
     UnknownCursor,
 )
-from understudy.wire.objects.assistants import Assistant
-from understudy.wire.objects.files import File
-from understudy.wire.objects.messages import Message
-from understudy.wire.objects.runs import Run
-from understudy.wire.objects.threads import Thread
-
-encode = msgspec.json.Encoder().encode
-decode_assistant = msgspec.json.Decoder(Assistant).decode
-decode_thread = msgspec.json.Decoder(Thread).decode
-decode_message = msgspec.json.Decoder(Message).decode
-decode_run = msgspec.json.Decoder(Run).decode
-decode_file = msgspec.json.Decoder(File).decode
 
 _TRIES_MAX = 20
 

@@ -12,12 +12,7 @@ from understudy.operations import threads
 from understudy.operations.accepted import Accepted
 from understudy.operations.messages import message_insert, refuse_unknown_files, share_files
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import (
-    decode_assistant,
-    decode_message,
-    encode,
-    find,
-)
+from understudy.operations.reading import find
 from understudy.operations.refusals import (
     no_such,
     no_such_model,
@@ -42,6 +37,7 @@ from understudy.storage.base import (
     ThreadGone,
     Written,
 )
+from understudy.wire.encoding import decode_assistant, decode_message, encode
 from understudy.wire.events import BEGINNING, FIRST_POSITION, RunEvent
 from understudy.wire.objects.assistants import Assistant
 from understudy.wire.objects.runs import Run

@@ -2,19 +2,11 @@
 
 from functools import partial
 
-from msgspec import UNSET
-from msgspec.structs import replace
-
 from understudy.errors import Unavailable
 from understudy.operations.accepted import Accepted
+from understudy.operations.metadata import change_metadata
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import (
-    change,
-    decode_run,
-    encode,
-    find,
-    page,
-)
+from understudy.operations.reading import find, page
 from understudy.operations.refusals import (
     no_such,
     run_cannot_be_cancelled,
@@ -31,13 +23,13 @@ from understudy.runs.happenings import (
 from understudy.runs.state import RunChange
 from understudy.storage.base import (
     CommitRun,
-    Replace,
     Row,
     Rows,
     RunRecord,
     Scope,
     Slice,
 )
+from understudy.wire.encoding import decode_run, encode
 from understudy.wire.events import EventId
 from understudy.wire.objects.runs import RunStatus
 from understudy.wire.params.metadata import MetadataChange
@@ -64,23 +56,7 @@ async def modify(
 ) -> Row:
     """Change the metadata of a run in any status (RUN-40)."""
     read = partial(get, ports, caller, thread_id, run_id)
-    if changes.metadata is UNSET:
-        return await read()
-    metadata = changes.metadata
-
-    def decide(row: Row) -> Replace:
-        run = replace(decode_run(row.body), metadata=metadata)
-        return Replace(
-            kind="run",
-            project_id=caller.project_id,
-            id=run_id,
-            read=row,
-            body=encode(run),
-            file_ids=row.file_ids,
-            metadata=encode(metadata),
-        )
-
-    return await change(ports, caller, read, decide)
+    return await change_metadata(ports, caller, "run", read, decode_run, changes)
 
 
 async def submit_tool_outputs(

@@ -9,16 +9,10 @@ from understudy.ids import new_id
 from understudy.operations.file_uses import resource_files
 from understudy.operations.messages import message_insert, refuse_unknown_files, tool_file_ids
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import (
-    change,
-    decode_thread,
-    encode,
-    find,
-    missing_files_refused,
-    page,
-)
+from understudy.operations.reading import change, find, missing_files_refused, page
 from understudy.operations.refusals import no_such, refuse_vector_stores
 from understudy.storage.base import Conflict, Delete, Insert, Replace, Row, Rows, Scope, Slice
+from understudy.wire.encoding import decode_thread, encode
 from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.tools import CodeInterpreterResources, ToolResources
 from understudy.wire.params.threads import NewThread, ThreadChanges

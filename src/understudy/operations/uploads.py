@@ -15,7 +15,6 @@ import msgspec
 from understudy.errors import InvalidRequest, NotFound, Unavailable
 from understudy.ids import new_file_id, new_id
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import encode
 from understudy.storage.base import (
     AbandonBytes,
     AddPart,
@@ -28,6 +27,7 @@ from understudy.storage.base import (
     Row,
     UploadRecord,
 )
+from understudy.wire.encoding import encode
 from understudy.wire.objects.files import File
 from understudy.wire.objects.uploads import Upload, UploadPart, UploadStatus
 from understudy.wire.params.uploads import Completion, NewUpload

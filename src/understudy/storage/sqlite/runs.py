@@ -24,18 +24,18 @@ from understudy.storage.sqlite.objects import (
     pack,
     unpack,
 )
+from understudy.wire.encoding import (
+    decode_message,
+    decode_run,
+    decode_step,
+    decode_thread,
+    decode_usage,
+    encode,
+)
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import RunStep
-from understudy.wire.objects.threads import Thread
-from understudy.wire.objects.usage import Usage
 
-_encode = msgspec.json.Encoder().encode
-_decode_run = msgspec.json.Decoder(Run).decode
-_decode_step = msgspec.json.Decoder(RunStep).decode
-_decode_message = msgspec.json.Decoder(Message).decode
-_decode_thread = msgspec.json.Decoder(Thread).decode
-_decode_usage = msgspec.json.Decoder(Usage).decode
 _decode_metadata = msgspec.json.Decoder(dict[str, str]).decode
 _decode_inserts = msgspec.json.Decoder(tuple[Insert, ...]).decode
 
@@ -69,8 +69,8 @@ def start(connection: sqlite3.Connection, order: StartRun) -> Written:
             order.change.events[-1].position,
             order.change.deadline,
             journal.write(order.change.events).decode(),
-            _encode(order.messages) if holder else None,
-            _encode(run),
+            encode(order.messages) if holder else None,
+            encode(run),
             pack(order.file_ids),
         ),
     )
@@ -113,8 +113,8 @@ def _update(change: RunChange) -> tuple[str, tuple[object, ...]]:
             change.attempt,
             change.position,
             *(() if keeps_lease else (change.lease_until,)),
-            _encode(change.pending_usage) if change.pending_usage else None,
-            _encode(change.run),
+            encode(change.pending_usage) if change.pending_usage else None,
+            encode(change.run),
             journal.write(change.events).decode(),
             change.run.id,
             change.expected_status,
@@ -128,14 +128,14 @@ def _keep_changed_metadata(
 ) -> None:
     """A client changed the metadata while a worker held an older copy: the client's stays."""
     kept = msgspec.structs.replace(written, metadata=_decode_metadata(metadata))
-    connection.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (_encode(kept), kept.id))
+    connection.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (encode(kept), kept.id))
 
 
 def _put_step(connection: sqlite3.Connection, project_id: str, step: RunStep) -> None:
     connection.execute(
         "INSERT INTO run_steps (id, project_id, thread_id, run_id, created_at, body) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-        (step.id, project_id, step.thread_id, step.run_id, step.created_at, _encode(step)),
+        (step.id, project_id, step.thread_id, step.run_id, step.created_at, encode(step)),
     )
 
 
@@ -151,7 +151,7 @@ def _put_message(connection: sqlite3.Connection, project_id: str, message: Messa
             message.thread_id,
             message.run_id,
             message.created_at,
-            _encode(message),
+            encode(message),
         ),
     ).fetchone()
     if found is not None and found[0] is not None:
@@ -191,9 +191,9 @@ def _moved_behind(waiting: Insert, last_spoken_at: int) -> Insert:
     if waiting.created_at >= last_spoken_at:
         return waiting
     message = msgspec.structs.replace(
-        _decode_message(waiting.body), created_at=last_spoken_at, completed_at=last_spoken_at
+        decode_message(waiting.body), created_at=last_spoken_at, completed_at=last_spoken_at
     )
-    return msgspec.structs.replace(waiting, created_at=last_spoken_at, body=_encode(message))
+    return msgspec.structs.replace(waiting, created_at=last_spoken_at, body=encode(message))
 
 
 def record(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
@@ -209,12 +209,12 @@ def record(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
     # A run that was never claimed has no steps: the common case needs no second query.
     steps = _steps(connection, run_id) if attempt else ()
     state = RunState(
-        run=_decode_run(body),
+        run=decode_run(body),
         attempt=attempt,
         position=position,
         deadline=deadline,
         steps=steps,
-        pending_usage=_decode_usage(usage) if usage else None,
+        pending_usage=decode_usage(usage) if usage else None,
         open_message=_open_message(connection, run_id) if steps else None,
     )
     return RunRecord(
@@ -232,7 +232,7 @@ def _steps(connection: sqlite3.Connection, run_id: str) -> tuple[RunStep, ...]:
         "ORDER BY created_at, sequence",
         (run_id,),
     )
-    return tuple(_decode_step(body) for (body,) in found)
+    return tuple(decode_step(body) for (body,) in found)
 
 
 def _messages_of_run(connection: sqlite3.Connection, run_id: str) -> list[Message]:
@@ -241,7 +241,7 @@ def _messages_of_run(connection: sqlite3.Connection, run_id: str) -> list[Messag
         "ORDER BY created_at, sequence",
         (run_id,),
     )
-    return [_decode_message(body) for (body,) in found]
+    return [decode_message(body) for (body,) in found]
 
 
 def _open_message(connection: sqlite3.Connection, run_id: str) -> Message | None:
@@ -265,7 +265,7 @@ def thread_messages(connection: sqlite3.Connection, thread_id: str) -> list[Mess
         "ORDER BY created_at, sequence",
         (thread_id,),
     )
-    return [_decode_message(body) for (body,) in found]
+    return [decode_message(body) for (body,) in found]
 
 
 def history(connection: sqlite3.Connection, scope: Scope, run_id: str) -> RunHistory | None:
@@ -283,7 +283,7 @@ def history(connection: sqlite3.Connection, scope: Scope, run_id: str) -> RunHis
             return None
         return RunHistory(
             record=known,
-            thread=_decode_thread(found[1]),
+            thread=decode_thread(found[1]),
             journal=journal.read(found[0].encode()),
             steps={step.id: step for step in known.state.steps},
             messages={one.id: one for one in _messages_of_run(connection, run_id)},
