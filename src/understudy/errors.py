@@ -5,7 +5,6 @@ UnderstudyError
 │   ├── InvalidRequest      400: bad input, or a state that does not allow the request
 │   ├── NotFound            404: an id that this project does not have
 │   ├── Unauthenticated     401
-│   ├── Forbidden           403
 │   └── Unavailable         503: a part of the server is down, try again
 ├── AlreadyAnswered         an Idempotency-Key that has been used with the same request
 ├── NotAllowed              a happening that the run's state does not admit (runs/machine.py)
@@ -46,12 +45,6 @@ class Unauthenticated(Refusal):
     """401: no key, or a wrong one (AUTH-01, AUTH-02)."""
 
     status_hint = 401
-
-
-class Forbidden(Refusal):
-    """403: the key may not do this."""
-
-    status_hint = 403
 
 
 class Unavailable(Refusal):

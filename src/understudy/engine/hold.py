@@ -1,7 +1,6 @@
 """A worker's hold on one run: every write carries the attempt, every event its position."""
 
 import asyncio
-from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
@@ -44,7 +43,7 @@ class Hold:
         self.state = replace(self.state, position=self._told_position)
         change = apply(self.state, happening, int(self._clock.now()))
         order = CommitRun(change=change, project_id=self.project_id)
-        pending = asyncio.ensure_future(_as_future(self._storage.write(order)))
+        pending = asyncio.ensure_future(self._storage.write(order))
         try:
             written = await asyncio.shield(pending)
         except asyncio.CancelledError:
@@ -102,12 +101,3 @@ class Hold:
         self._told_position = max(record.state.position, self._told_position)
         self.state = record.state
         return True
-
-
-async def _wait(pending: Awaitable[Written]) -> Written:
-    return await pending
-
-
-def _as_future(pending: Awaitable[Written]) -> Awaitable[Written]:
-    """Return futures as they are: only other awaitables need a task to be shielded."""
-    return pending if asyncio.isfuture(pending) else _wait(pending)

@@ -19,10 +19,11 @@ from understudy.operations.refusals import (
     nothing_to_go_on,
     thread_has_active_run,
 )
-from understudy.operations.runs import CANCELLABLE, stop_work
+from understudy.operations.runs import stop_work
 from understudy.runs import machine
 from understudy.runs.happenings import CancelRequested
 from understudy.runs.state import RunChange
+from understudy.runs.status import CANCELLABLE
 from understudy.storage.base import (
     Change,
     CommitRun,

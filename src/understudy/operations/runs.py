@@ -21,6 +21,7 @@ from understudy.runs.happenings import (
     ToolOutputsSubmitted,
 )
 from understudy.runs.state import RunChange
+from understudy.runs.status import CANCELLABLE
 from understudy.storage.base import (
     CommitRun,
     Row,
@@ -31,12 +32,10 @@ from understudy.storage.base import (
 )
 from understudy.wire.encoding import decode_run, encode
 from understudy.wire.events import EventId
-from understudy.wire.objects.runs import RunStatus
 from understudy.wire.params.metadata import MetadataChange
 from understudy.wire.params.runs import SubmittedOutputs
 
 _TRIES_MAX = 20
-CANCELLABLE: frozenset[RunStatus] = frozenset({"queued", "in_progress", "requires_action"})
 
 
 async def get(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> Row:

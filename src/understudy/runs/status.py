@@ -45,6 +45,9 @@ TABLE: Mapping[RunStatus, Mapping[str, RunStatus]] = {
 }
 
 TERMINAL: frozenset[RunStatus] = frozenset(status for status, row in TABLE.items() if not row)
+CANCELLABLE: frozenset[RunStatus] = frozenset(
+    status for status, row in TABLE.items() if "CancelRequested" in row
+)
 # Statuses in which a worker has something to do.
 CLAIMABLE: frozenset[RunStatus] = frozenset({"queued", "in_progress", "cancelling"})
 
