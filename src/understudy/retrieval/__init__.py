@@ -1,0 +1,1 @@
+"""From files to passages: parsing, chunking, terms, and searching."""

@@ -1,0 +1,34 @@
+"""A file as text, and why a file could not be made into text."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from understudy.errors import UnderstudyError
+
+UnreadableCode = Literal["server_error", "unsupported_file", "invalid_file"]
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """The text of a file.
+
+    ``page_starts`` are the places (in code points) where pages or slides begin, the first one at
+    0; empty for formats that have no pages.
+    """
+
+    text: str
+    page_starts: Sequence[int] = ()
+
+
+class Unreadable(UnderstudyError):
+    """The file cannot be made into text; ``code`` and ``message`` are for its owner (VS-08)."""
+
+    def __init__(self, code: UnreadableCode, message: str) -> None:
+        super().__init__(message)
+        self.code: UnreadableCode = code
+        self.message = message
+
+
+UNSUPPORTED = "The file type is not supported."
+TOO_LARGE = "The file could not be parsed because it is too large."

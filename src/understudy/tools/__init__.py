@@ -1,0 +1,1 @@
+"""The hosted tools: what the server itself does when a model calls for it."""
