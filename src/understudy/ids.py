@@ -4,7 +4,9 @@ import os
 from base64 import b64encode
 from typing import Literal
 
-Kind = Literal["asst", "thread", "msg", "run", "step", "call", "proj", "upload", "part"]
+Kind = Literal[
+    "asst", "thread", "msg", "run", "step", "call", "proj", "upload", "part", "vs", "vsfb"
+]
 
 # 24 base64 characters carry 18 random bytes; "+" and "/" are folded into letters, which costs
 # less than one bit of the 144.

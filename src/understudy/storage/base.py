@@ -8,7 +8,7 @@ Every write is a value that says all that it needs, and ``write`` applies severa
 transaction or none. A refusal (ThreadBusy, AlreadyAnswered, Conflict) leaves nothing behind.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -19,10 +19,16 @@ from understudy.runs.state import RunChange, RunState
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.steps import RunStep
 from understudy.wire.objects.threads import Thread
+from understudy.wire.objects.vector_stores import (
+    Attributes,
+    FileCounts,
+    StoreFileError,
+    StoreFileStatus,
+)
 
-Kind = Literal["assistant", "thread", "message", "run", "run_step", "file"]
+Kind = Literal["assistant", "thread", "message", "run", "run_step", "file", "vector_store"]
 # An answer may also be what is no row of its own kind: a file of a v1 assistant, an upload.
-AnswerKind = Kind | Literal["assistant_file", "upload"]
+AnswerKind = Kind | Literal["assistant_file", "upload", "vector_store_file", "file_batch"]
 Order = Literal["asc", "desc"]
 
 
@@ -108,7 +114,7 @@ class Replace(Struct, frozen=True, kw_only=True):
     """Another body for an object that still is as it was read, or Conflict.
 
     ``metadata`` is set when the change is one of metadata, so that a worker that writes the same
-    object later keeps it.
+    object later keeps it. ``expires_at`` is that of a vector store.
     """
 
     kind: Kind
@@ -119,6 +125,7 @@ class Replace(Struct, frozen=True, kw_only=True):
     file_ids: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     metadata: bytes | None = None
+    expires_at: int | None = None
 
 
 class Delete(Struct, frozen=True, kw_only=True):
@@ -220,6 +227,83 @@ class AbandonBytes(Struct, frozen=True, kw_only=True):
     key: str
 
 
+class NewEntry(Struct, frozen=True, kw_only=True):
+    """A file that is to be in a store; sizes of chunks are in tokens."""
+
+    file_id: str
+    filename: str
+    size_tokens: int = 800
+    overlap_tokens: int = 400
+    attributes: Attributes = {}
+
+
+class AddEntries(Struct, frozen=True, kw_only=True):
+    """Files that join a store, each in place of an earlier entry of it; Conflict without the store.
+
+    ``batch_id`` names the batch that they make up, which is added with them.
+    """
+
+    project_id: str
+    store_id: str
+    created_at: int
+    entries: tuple[NewEntry, ...]
+    batch_id: str | None = None
+
+
+class RemoveEntry(Struct, frozen=True, kw_only=True):
+    """A file that leaves a store, or Conflict when it is not in it."""
+
+    project_id: str
+    store_id: str
+    file_id: str
+    now: int
+
+
+class ChangeAttributes(Struct, frozen=True, kw_only=True):
+    """Other attributes for a file in a store (VS-11), or Conflict when it is not in it."""
+
+    project_id: str
+    store_id: str
+    file_id: str
+    attributes: Attributes
+
+
+class CancelBatch(Struct, frozen=True, kw_only=True):
+    """The files of a batch that are still in progress need not be ingested (VS-09)."""
+
+    project_id: str
+    batch_id: str
+
+
+class ClaimEntry(Struct, frozen=True, kw_only=True):
+    """A worker takes an entry in progress that is at ``attempt``, for the attempt after it."""
+
+    entry: int
+    attempt: int
+    lease_until: float
+
+
+class EndEntry(Struct, frozen=True, kw_only=True):
+    """The ingestion of an entry is over, if it still is in progress at ``attempt``."""
+
+    entry: int
+    attempt: int
+    usage_bytes: int = 0
+    error: StoreFileError | None = None
+
+
+class ForgetEntryIndex(Struct, frozen=True, kw_only=True):
+    """The index keeps nothing of these entries any more."""
+
+    entries: tuple[int, ...]
+
+
+class ForgetStoreIndex(Struct, frozen=True, kw_only=True):
+    """The index keeps nothing of a store that is deleted or expired any more."""
+
+    store_id: str
+
+
 Change = (
     Insert
     | Replace
@@ -233,6 +317,14 @@ Change = (
     | ExpectBytes
     | ClaimBytes
     | AbandonBytes
+    | AddEntries
+    | RemoveEntry
+    | ChangeAttributes
+    | CancelBatch
+    | ClaimEntry
+    | EndEntry
+    | ForgetEntryIndex
+    | ForgetStoreIndex
 )
 
 
@@ -274,6 +366,61 @@ class UploadRecord(Struct, frozen=True, kw_only=True):
     body: bytes
     file_expires_after_seconds: int | None = None
     parts: Mapping[str, int] = {}
+
+
+class StoredEntry(Struct, frozen=True, kw_only=True):
+    """A file in a store, as it is known here.
+
+    ``entry`` is the number of this adding of this file; ``removed`` when it has left the store.
+    """
+
+    entry: int
+    project_id: str
+    store_id: str
+    file_id: str
+    filename: str
+    created_at: int
+    status: StoreFileStatus
+    size_tokens: int
+    overlap_tokens: int
+    attributes: Attributes = {}
+    usage_bytes: int = 0
+    error: StoreFileError | None = None
+    attempt: int = 0
+    removed: bool = False
+
+
+class Entries(Struct, frozen=True):
+    """A page of the files of a store."""
+
+    entries: Sequence[StoredEntry]
+    has_more: bool
+
+
+class EntryScope(Struct, frozen=True, kw_only=True):
+    """Which files of a store: all, those of a batch, those in a status (LIST-09)."""
+
+    project_id: str
+    store_id: str
+    batch_id: str | None = None
+    status: StoreFileStatus | None = None
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """What follows from the files of a store or batch."""
+
+    counts: FileCounts = FileCounts()
+    usage_bytes: int = 0
+
+
+class StoredBatch(Struct, frozen=True, kw_only=True):
+    """Files that were added to a store together."""
+
+    id: str
+    store_id: str
+    created_at: int
+    cancelled: bool
+    counts: FileCounts
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
@@ -351,7 +498,7 @@ class Work(Protocol):
         ...
 
     async def drop_all_leases(self) -> None:
-        """Free every run, when it is certain that no other worker is alive."""
+        """Free every run and entry, when it is certain that no other worker is alive."""
         ...
 
     async def forget_answers(self, before: int) -> None:
@@ -383,6 +530,50 @@ class Uploads(Protocol):
         ...
 
 
+class VectorStores(Protocol):
+    """What is in vector stores. The stores themselves are objects like others."""
+
+    async def tallies(self, store_ids: Collection[str]) -> Mapping[str, Tally]:
+        """Return counts and usage of each store; one without files is left out."""
+        ...
+
+    async def entry(self, project_id: str, store_id: str, file_id: str) -> StoredEntry | None:
+        """Return the file in the store, or None."""
+        ...
+
+    async def entries_page(self, scope: EntryScope, part: Slice) -> Entries:
+        """Return a part of the files of a store. Raises UnknownCursor."""
+        ...
+
+    async def searchable_entries(self, store_id: str) -> Sequence[StoredEntry]:
+        """Return the files of a store that can be found: completed, and not removed."""
+        ...
+
+    async def live_entries(self, entries: Collection[int]) -> Mapping[int, StoredEntry]:
+        """Return those of the entries that can be found."""
+        ...
+
+    async def batch(self, project_id: str, store_id: str, batch_id: str) -> StoredBatch | None:
+        """Return the batch of the store, or None."""
+        ...
+
+    async def ingestible(self, now: float, limit: int) -> Sequence[StoredEntry]:
+        """Return entries in progress that no worker holds, oldest first."""
+        ...
+
+    async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> None:
+        """Prolong the leases of entries that still are at the given attempt."""
+        ...
+
+    async def unneeded_entries(self, now: float, limit: int) -> Sequence[tuple[str, int]]:
+        """Return (store id, entry) of what the index can drop: removed or cancelled, unheld."""
+        ...
+
+    async def unneeded_stores(self, now: int, limit: int) -> Sequence[str]:
+        """Return stores that are deleted or expired and that the index may still keep."""
+        ...
+
+
 class Keys(Protocol):
     """Projects and their keys."""
 
@@ -411,7 +602,7 @@ class Keys(Protocol):
         ...
 
 
-class Storage(Objects, Work, Uploads, Keys, Protocol):
+class Storage(Objects, Work, Uploads, VectorStores, Keys, Protocol):
     """The whole database."""
 
     async def check(self) -> None:

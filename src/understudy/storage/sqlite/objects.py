@@ -21,6 +21,7 @@ from understudy.storage.base import (
     ThreadGone,
     UnknownCursor,
 )
+from understudy.storage.sqlite import vector_stores
 
 TABLES: dict[Kind, str] = {
     "assistant": "assistants",
@@ -29,6 +30,7 @@ TABLES: dict[Kind, str] = {
     "run": "runs",
     "run_step": "run_steps",
     "file": "files",
+    "vector_store": "vector_stores",
 }
 
 
@@ -155,7 +157,9 @@ def insert(connection: sqlite3.Connection, row: Insert) -> None:
     if row.kind in ("message", "run_step"):
         columns |= {"thread_id": row.thread_id, "run_id": row.run_id}
     if row.kind == "file":
-        columns |= {"purpose": row.purpose, "expires_at": row.expires_at}
+        columns |= {"purpose": row.purpose}
+    if row.kind in ("file", "vector_store"):
+        columns |= {"expires_at": row.expires_at}
     names, places = ", ".join(columns), ", ".join("?" * len(columns))
     connection.execute(
         f"INSERT INTO {TABLES[row.kind]} ({names}) VALUES ({places})", tuple(columns.values())
@@ -217,15 +221,19 @@ def unfinished_runs(connection: sqlite3.Connection, thread_id: str) -> list[str]
 
 def replace(connection: sqlite3.Connection, change: Replace) -> None:
     """Write another body over the one that was read. Raises Conflict when that is not there."""
-    changed = ", changed_metadata = ?" if change.metadata is not None else ""
-    metadata = (change.metadata,) if change.metadata is not None else ()
+    also: dict[str, object] = {}
+    if change.metadata is not None:
+        also["changed_metadata"] = change.metadata
+    if change.kind == "vector_store":
+        also["expires_at"] = change.expires_at
+    more = "".join(f", {column} = ?" for column in also)
     done = connection.execute(
-        f"UPDATE {TABLES[change.kind]} SET body = ?, file_ids = ?{changed} "
+        f"UPDATE {TABLES[change.kind]} SET body = ?, file_ids = ?{more} "
         "WHERE id = ? AND project_id = ? AND body = ? AND file_ids IS ? AND deleted_at IS NULL",
         (
             change.body,
             pack(change.file_ids),
-            *metadata,
+            *also.values(),
             change.id,
             change.project_id,
             change.read.body,
@@ -248,6 +256,10 @@ def delete(connection: sqlite3.Connection, change: Delete) -> None:
         raise Conflict
     if change.kind == "thread":
         _delete_contents(connection, change)
+    elif change.kind == "vector_store":
+        vector_stores.empty(connection, change.id, change.now)
+    elif change.kind == "file":
+        vector_stores.remove_everywhere(connection, change.id, change.now)
 
 
 def _delete_contents(connection: sqlite3.Connection, change: Delete) -> None:

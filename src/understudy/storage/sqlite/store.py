@@ -6,25 +6,35 @@ the writer commits.
 """
 
 import sqlite3
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from understudy.storage.base import (
     AbandonBytes,
+    AddEntries,
     AddPart,
     Answer,
     ApiKey,
+    CancelBatch,
     Change,
+    ChangeAttributes,
     ClaimBytes,
+    ClaimEntry,
     CommitRun,
     Delete,
+    EndEntry,
     EndUpload,
+    Entries,
+    EntryScope,
     ExpectBytes,
+    ForgetEntryIndex,
+    ForgetStoreIndex,
     Insert,
     Kind,
     OpenUpload,
+    RemoveEntry,
     Replace,
     Row,
     Rows,
@@ -33,10 +43,13 @@ from understudy.storage.base import (
     Scope,
     Slice,
     StartRun,
+    StoredBatch,
+    StoredEntry,
+    Tally,
     UploadRecord,
     Written,
 )
-from understudy.storage.sqlite import keys, objects, runs, uploads
+from understudy.storage.sqlite import keys, objects, runs, uploads, vector_stores
 from understudy.storage.sqlite.database import BUSY_SECONDS, connect, migrate
 from understudy.storage.sqlite.groups import Writer
 from understudy.storage.sqlite.loop_writer import LoopWriter
@@ -104,6 +117,7 @@ class SqliteStorage:
 
     async def drop_all_leases(self) -> None:
         await self._writer.submit(runs.drop_all_leases)
+        await self._writer.submit(vector_stores.drop_all_leases)
 
     async def forget_answers(self, before: int) -> None:
         await self._writer.submit(partial(_forget_answers, before=before))
@@ -122,6 +136,38 @@ class SqliteStorage:
 
     async def forget_unclaimed_bytes(self, keys: Sequence[str]) -> None:
         await self._writer.submit(partial(uploads.forget_unclaimed, keys=keys))
+
+    async def tallies(self, store_ids: Collection[str]) -> Mapping[str, Tally]:
+        return self._reader.here(vector_stores.tallies, store_ids)
+
+    async def entry(self, project_id: str, store_id: str, file_id: str) -> StoredEntry | None:
+        return self._reader.here(vector_stores.entry, project_id, store_id, file_id)
+
+    async def entries_page(self, scope: EntryScope, part: Slice) -> Entries:
+        return self._reader.here(vector_stores.entries_page, scope, part)
+
+    async def searchable_entries(self, store_id: str) -> Sequence[StoredEntry]:
+        return await self._reader.apart(vector_stores.searchable_entries, store_id)
+
+    async def live_entries(self, entries: Collection[int]) -> Mapping[int, StoredEntry]:
+        return self._reader.here(vector_stores.live_entries, entries)
+
+    async def batch(self, project_id: str, store_id: str, batch_id: str) -> StoredBatch | None:
+        return self._reader.here(vector_stores.batch, project_id, store_id, batch_id)
+
+    async def ingestible(self, now: float, limit: int) -> Sequence[StoredEntry]:
+        return self._reader.here(vector_stores.ingestible, now, limit)
+
+    async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> None:
+        await self._writer.submit(
+            partial(vector_stores.renew_leases, attempts=attempts, until=until)
+        )
+
+    async def unneeded_entries(self, now: float, limit: int) -> Sequence[tuple[str, int]]:
+        return self._reader.here(vector_stores.unneeded_entries, now, limit)
+
+    async def unneeded_stores(self, now: int, limit: int) -> Sequence[str]:
+        return self._reader.here(vector_stores.unneeded_stores, now, limit)
 
     async def find_key(self, key_hash: str) -> ApiKey | None:
         return self._reader.here(keys.find, key_hash)
@@ -199,6 +245,10 @@ def _apply_one(connection: sqlite3.Connection, change: Change) -> Written:
         return runs.start(connection, change)
     if isinstance(change, CommitRun):
         return runs.commit(connection, change)
+    if isinstance(change, ClaimEntry):
+        return vector_stores.claim(connection, change)
+    if isinstance(change, EndEntry):
+        return vector_stores.end(connection, change)
     _WRITERS[type(change)](connection, change)
     return Written()
 
@@ -214,4 +264,10 @@ _WRITERS: dict[type[Change], Any] = {
     ExpectBytes: uploads.expect_bytes,
     ClaimBytes: uploads.claim_bytes,
     AbandonBytes: uploads.abandon_bytes,
+    AddEntries: vector_stores.add_entries,
+    RemoveEntry: vector_stores.remove_entry,
+    ChangeAttributes: vector_stores.change_attributes,
+    CancelBatch: vector_stores.cancel_batch,
+    ForgetEntryIndex: vector_stores.forget_entry_index,
+    ForgetStoreIndex: vector_stores.forget_store_index,
 }

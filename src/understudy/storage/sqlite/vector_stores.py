@@ -1,0 +1,386 @@
+"""Reads and writes what is in vector stores: entries, batches, and what the index can drop."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from understudy.storage.base import (
+    AddEntries,
+    CancelBatch,
+    ChangeAttributes,
+    ClaimEntry,
+    Conflict,
+    EndEntry,
+    Entries,
+    EntryScope,
+    ForgetEntryIndex,
+    ForgetStoreIndex,
+    NewEntry,
+    RemoveEntry,
+    Slice,
+    StoredBatch,
+    StoredEntry,
+    Tally,
+    UnknownCursor,
+    Written,
+)
+from understudy.wire.encoding import encode
+from understudy.wire.objects.vector_stores import Attributes, FileCounts, StoreFileError
+
+_COLUMNS = (
+    "sequence, project_id, store_id, id, filename, created_at, status, size_tokens, "
+    "overlap_tokens, attributes, usage_bytes, error_code, error_message, attempt, "
+    "removed_at IS NOT NULL"
+)
+_decode_attributes = msgspec.json.Decoder(Attributes).decode
+
+
+def _entry(row: tuple[Any, ...]) -> StoredEntry:
+    return StoredEntry(
+        entry=row[0],
+        project_id=row[1],
+        store_id=row[2],
+        file_id=row[3],
+        filename=row[4],
+        created_at=row[5],
+        status=row[6],
+        size_tokens=row[7],
+        overlap_tokens=row[8],
+        attributes=_decode_attributes(row[9]),
+        usage_bytes=row[10],
+        error=StoreFileError(row[11], row[12]) if row[11] else None,
+        attempt=row[13],
+        removed=bool(row[14]),
+    )
+
+
+def tallies(connection: sqlite3.Connection, store_ids: Collection[str]) -> dict[str, Tally]:
+    """Return counts and usage of each store that has files."""
+    found = connection.execute(
+        "SELECT store_id, status, count(*), sum(usage_bytes) FROM vector_store_files "
+        f"WHERE store_id IN ({_places(store_ids)}) AND removed_at IS NULL "
+        "GROUP BY store_id, status",
+        (*store_ids,),
+    )
+    counted: dict[str, dict[str, int]] = defaultdict(dict)
+    usage: dict[str, int] = defaultdict(int)
+    for store_id, status, count, usage_bytes in found:
+        counted[store_id][status] = count
+        usage[store_id] += usage_bytes
+    return {
+        store_id: Tally(counts=_counts(counts), usage_bytes=usage[store_id])
+        for store_id, counts in counted.items()
+    }
+
+
+def _counts(by_status: Mapping[str, int]) -> FileCounts:
+    return FileCounts(**by_status, total=sum(by_status.values()))
+
+
+def entry(
+    connection: sqlite3.Connection, project_id: str, store_id: str, file_id: str
+) -> StoredEntry | None:
+    """Return the file in the store."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM vector_store_files "
+        "WHERE store_id = ? AND id = ? AND project_id = ? AND removed_at IS NULL",
+        (store_id, file_id, project_id),
+    ).fetchone()
+    return _entry(found) if found else None
+
+
+def entries_page(connection: sqlite3.Connection, scope: EntryScope, part: Slice) -> Entries:
+    """Return a part of the files of a store, paged as other objects are."""
+    backwards = part.before is not None and part.after is None
+    descending = (part.order == "desc") != backwards
+    where, values = _where(scope)
+    later, earlier = ("<", ">") if part.order == "desc" else (">", "<")
+    for cursor, comparison in ((part.after, later), (part.before, earlier)):
+        if cursor is not None:
+            where += f" AND (created_at, sequence) {comparison} (?, ?)"
+            values += _place(connection, scope, cursor)
+    direction = "DESC" if descending else "ASC"
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM vector_store_files WHERE removed_at IS NULL AND {where} "
+        f"ORDER BY created_at {direction}, sequence {direction} LIMIT ?",
+        (*values, part.limit + 1),
+    ).fetchall()
+    entries = [_entry(row) for row in found[: part.limit]]
+    if backwards:
+        entries.reverse()
+    return Entries(entries, has_more=len(found) > part.limit)
+
+
+def _where(scope: EntryScope) -> tuple[str, list[str | int]]:
+    sql, values = "store_id = ? AND project_id = ?", [scope.store_id, scope.project_id]
+    for column in ("batch_id", "status"):
+        value = getattr(scope, column)
+        if value is not None:
+            sql += f" AND {column} = ?"
+            values.append(value)
+    return sql, [*values]
+
+
+def _place(connection: sqlite3.Connection, scope: EntryScope, file_id: str) -> tuple[int, int]:
+    """Return where the file stands in its store, or stood before it left (LIST-08)."""
+    found = connection.execute(
+        "SELECT created_at, sequence FROM vector_store_files "
+        "WHERE id = ? AND store_id = ? AND project_id = ? ORDER BY sequence DESC LIMIT 1",
+        (file_id, scope.store_id, scope.project_id),
+    ).fetchone()
+    if found is None:
+        raise UnknownCursor(file_id)
+    place: tuple[int, int] = found
+    return place
+
+
+def searchable_entries(connection: sqlite3.Connection, store_id: str) -> list[StoredEntry]:
+    """Return the completed files of a store."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM vector_store_files "
+        "WHERE store_id = ? AND status = 'completed' AND removed_at IS NULL",
+        (store_id,),
+    )
+    return [_entry(row) for row in found]
+
+
+def live_entries(
+    connection: sqlite3.Connection, entries: Collection[int]
+) -> dict[int, StoredEntry]:
+    """Return those of the entries that are completed and in their store."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM vector_store_files "
+        f"WHERE sequence IN ({_places(entries)}) AND status = 'completed' AND removed_at IS NULL",
+        (*entries,),
+    )
+    return {row[0]: _entry(row) for row in found}
+
+
+def batch(
+    connection: sqlite3.Connection, project_id: str, store_id: str, batch_id: str
+) -> StoredBatch | None:
+    """Return the batch with its counts; files that left the store later still count."""
+    found = connection.execute(
+        "SELECT created_at, cancelled FROM vector_store_batches "
+        "WHERE id = ? AND store_id = ? AND project_id = ?",
+        (batch_id, store_id, project_id),
+    ).fetchone()
+    if found is None:
+        return None
+    counted = connection.execute(
+        "SELECT status, count(*) FROM vector_store_files WHERE batch_id = ? GROUP BY status",
+        (batch_id,),
+    )
+    return StoredBatch(
+        id=batch_id,
+        store_id=store_id,
+        created_at=found[0],
+        cancelled=bool(found[1]),
+        counts=_counts(dict(counted)),
+    )
+
+
+def ingestible(connection: sqlite3.Connection, now: float, limit: int) -> list[StoredEntry]:
+    """Return entries in progress that no worker holds, oldest first."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM vector_store_files "
+        "WHERE status = 'in_progress' AND removed_at IS NULL "
+        "AND (lease_until IS NULL OR lease_until <= ?) ORDER BY sequence LIMIT ?",
+        (now, limit),
+    )
+    return [_entry(row) for row in found]
+
+
+def renew_leases(connection: sqlite3.Connection, attempts: Mapping[int, int], until: float) -> None:
+    """Prolong the leases of entries that still are at the given attempt."""
+    connection.executemany(
+        "UPDATE vector_store_files SET lease_until = ? "
+        "WHERE sequence = ? AND attempt = ? AND lease_until IS NOT NULL",
+        [(until, number, attempt) for number, attempt in attempts.items()],
+    )
+
+
+def drop_all_leases(connection: sqlite3.Connection) -> None:
+    """Free every entry of workers that are known to be dead."""
+    connection.execute(
+        "UPDATE vector_store_files SET lease_until = NULL WHERE lease_until IS NOT NULL"
+    )
+
+
+def unneeded_entries(connection: sqlite3.Connection, now: float, limit: int) -> list[Any]:
+    """Return (store id, entry) of what the index can drop and nobody is writing."""
+    return connection.execute(
+        "SELECT store_id, sequence FROM vector_store_files "
+        "WHERE has_index AND (removed_at IS NOT NULL OR status = 'cancelled') "
+        "AND (lease_until IS NULL OR lease_until <= ?) LIMIT ?",
+        (now, limit),
+    ).fetchall()
+
+
+def unneeded_stores(connection: sqlite3.Connection, now: int, limit: int) -> list[str]:
+    """Return stores that are deleted or expired and may have an index."""
+    found = connection.execute(
+        "SELECT id FROM vector_stores WHERE has_index AND deleted_at IS NOT NULL "
+        "UNION ALL SELECT id FROM vector_stores "
+        "WHERE has_index AND expires_at <= ? AND deleted_at IS NULL LIMIT ?",
+        (now, limit),
+    )
+    return [store_id for (store_id,) in found]
+
+
+def add_entries(connection: sqlite3.Connection, order: AddEntries) -> None:
+    """Add files to a store. Raises Conflict when the project has no such store."""
+    found = connection.execute(
+        "SELECT 1 FROM vector_stores WHERE id = ? AND project_id = ? AND deleted_at IS NULL",
+        (order.store_id, order.project_id),
+    ).fetchone()
+    if found is None:
+        raise Conflict
+    if order.batch_id is not None:
+        connection.execute(
+            "INSERT INTO vector_store_batches (id, project_id, store_id, created_at) "
+            "VALUES (?, ?, ?, ?)",
+            (order.batch_id, order.project_id, order.store_id, order.created_at),
+        )
+    for new in order.entries:
+        _remove(connection, order.store_id, new.file_id, order.created_at)
+        _insert(connection, order, new)
+
+
+def _insert(connection: sqlite3.Connection, order: AddEntries, new: NewEntry) -> None:
+    connection.execute(
+        "INSERT INTO vector_store_files (id, project_id, store_id, batch_id, created_at, "
+        "filename, status, size_tokens, overlap_tokens, attributes) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'in_progress', ?, ?, ?)",
+        (
+            new.file_id,
+            order.project_id,
+            order.store_id,
+            order.batch_id,
+            order.created_at,
+            new.filename,
+            new.size_tokens,
+            new.overlap_tokens,
+            encode(new.attributes).decode(),
+        ),
+    )
+
+
+def _remove(connection: sqlite3.Connection, store_id: str, file_id: str, now: int) -> int:
+    """Take a file out of a store; one that is not ingested yet counts as cancelled from now on."""
+    return connection.execute(
+        "UPDATE vector_store_files SET removed_at = ?, status = "
+        "CASE status WHEN 'in_progress' THEN 'cancelled' ELSE status END "
+        "WHERE store_id = ? AND id = ? AND removed_at IS NULL",
+        (now, store_id, file_id),
+    ).rowcount
+
+
+def remove_entry(connection: sqlite3.Connection, order: RemoveEntry) -> None:
+    """Take a file out of a store. Raises Conflict when it is not in it."""
+    if entry(connection, order.project_id, order.store_id, order.file_id) is None:
+        raise Conflict
+    _remove(connection, order.store_id, order.file_id, order.now)
+
+
+def remove_everywhere(connection: sqlite3.Connection, file_id: str, now: int) -> None:
+    """Take a deleted file out of all stores (FILE-07)."""
+    found = connection.execute(
+        "SELECT store_id FROM vector_store_files WHERE id = ? AND removed_at IS NULL", (file_id,)
+    ).fetchall()
+    for (store_id,) in found:
+        _remove(connection, store_id, file_id, now)
+
+
+def empty(connection: sqlite3.Connection, store_id: str, now: int) -> None:
+    """Take all files out of a deleted store; its index is dropped as a whole."""
+    connection.execute(
+        "UPDATE vector_store_files SET removed_at = ?, has_index = 0, status = "
+        "CASE status WHEN 'in_progress' THEN 'cancelled' ELSE status END "
+        "WHERE store_id = ? AND removed_at IS NULL",
+        (now, store_id),
+    )
+
+
+def change_attributes(connection: sqlite3.Connection, order: ChangeAttributes) -> None:
+    """Write other attributes. Raises Conflict when the file is not in the store."""
+    done = connection.execute(
+        "UPDATE vector_store_files SET attributes = ? "
+        "WHERE store_id = ? AND id = ? AND project_id = ? AND removed_at IS NULL",
+        (
+            encode(order.attributes).decode(),
+            order.store_id,
+            order.file_id,
+            order.project_id,
+        ),
+    )
+    if done.rowcount == 0:
+        raise Conflict
+
+
+def cancel_batch(connection: sqlite3.Connection, order: CancelBatch) -> None:
+    """Cancel what is in progress; a batch with nothing in progress stays as it is (VS-09)."""
+    done = connection.execute(
+        "UPDATE vector_store_files SET status = 'cancelled' "
+        "WHERE batch_id = ? AND project_id = ? AND status = 'in_progress'",
+        (order.batch_id, order.project_id),
+    )
+    if done.rowcount:
+        connection.execute(
+            "UPDATE vector_store_batches SET cancelled = 1 WHERE id = ? AND project_id = ?",
+            (order.batch_id, order.project_id),
+        )
+
+
+def claim(connection: sqlite3.Connection, order: ClaimEntry) -> Written:
+    """Take an entry for an attempt; the row count is the verdict."""
+    done = connection.execute(
+        "UPDATE vector_store_files SET attempt = attempt + 1, lease_until = ?, has_index = 1 "
+        "WHERE sequence = ? AND attempt = ? AND status = 'in_progress' AND removed_at IS NULL",
+        (order.lease_until, order.entry, order.attempt),
+    )
+    return Written(applied=done.rowcount == 1)
+
+
+def end(connection: sqlite3.Connection, order: EndEntry) -> Written:
+    """End an ingestion; the row count is the verdict."""
+    error = order.error
+    done = connection.execute(
+        "UPDATE vector_store_files SET status = ?, usage_bytes = ?, error_code = ?, "
+        "error_message = ?, lease_until = NULL "
+        "WHERE sequence = ? AND attempt = ? AND status = 'in_progress' AND removed_at IS NULL",
+        (
+            "failed" if error else "completed",
+            order.usage_bytes,
+            error.code if error else None,
+            error.message if error else None,
+            order.entry,
+            order.attempt,
+        ),
+    )
+    return Written(applied=done.rowcount == 1)
+
+
+def forget_entry_index(connection: sqlite3.Connection, order: ForgetEntryIndex) -> None:
+    """Note that the index keeps nothing of these entries."""
+    connection.executemany(
+        "UPDATE vector_store_files SET has_index = 0, lease_until = NULL WHERE sequence = ?",
+        [(number,) for number in order.entries],
+    )
+
+
+def forget_store_index(connection: sqlite3.Connection, order: ForgetStoreIndex) -> None:
+    """Note that the index keeps nothing of a store, and that nothing more comes to it."""
+    connection.execute("UPDATE vector_stores SET has_index = 0 WHERE id = ?", (order.store_id,))
+    connection.execute(
+        "UPDATE vector_store_files SET has_index = 0, status = "
+        "CASE status WHEN 'in_progress' THEN 'cancelled' ELSE status END WHERE store_id = ?",
+        (order.store_id,),
+    )
+
+
+def _places(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
