@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(default=16 * MEBIBYTE, ge=1)
     allow_download_of_inputs: bool = False
 
+    ingestions_max: int = Field(default=2, ge=1)
+    reading_seconds_max: float = Field(default=120.0, gt=0)
+    reading_bytes_max: int = Field(default=1024 * MEBIBYTE, ge=64 * MEBIBYTE)
+    file_tokens_max: int = Field(default=5_000_000, ge=1)
+
     default_beta: Literal["v1", "v2"] | None = None
     expires_after_seconds: int = Field(default=600, ge=1)
     expires_after_seconds_max: int = Field(default=30 * 86_400, ge=1)
@@ -118,6 +123,16 @@ class Settings(BaseSettings):
     def database_path(self) -> Path:
         """Return where the SQLite file is."""
         return self.data_dir / "understudy.sqlite3"
+
+    @property
+    def indexes_folder(self) -> Path:
+        """Return where the passages of vector stores are."""
+        return self.data_dir / "indexes"
+
+    @property
+    def reading_folder(self) -> Path:
+        """Return where files lie while they are read."""
+        return self.data_dir / "reading"
 
     @property
     def files_location(self) -> str:

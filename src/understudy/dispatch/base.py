@@ -58,6 +58,14 @@ class Dispatch(Protocol):
         """Call the handler with the id of every run that is interrupted."""
         ...
 
+    async def announce_entries(self) -> None:
+        """Tell the workers that files wait to be ingested."""
+        ...
+
+    async def entries_announced(self) -> None:
+        """Wait until files have been announced since the last call."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...

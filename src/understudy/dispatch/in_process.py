@@ -157,6 +157,7 @@ class InProcessDispatch:
         self._offered: set[str] = set()
         self._channels: dict[str, _Channel] = {}
         self._handlers: list[Callable[[str], None]] = []
+        self._entries = asyncio.Event()
 
     async def offer(self, run_id: str) -> None:
         """Queue the run unless it is queued already."""
@@ -215,6 +216,15 @@ class InProcessDispatch:
     def on_interrupt(self, handler: Callable[[str], None]) -> None:
         """Call the handler with the id of every run that is interrupted."""
         self._handlers.append(handler)
+
+    async def announce_entries(self) -> None:
+        """Wake up whoever ingests files."""
+        self._entries.set()
+
+    async def entries_announced(self) -> None:
+        """Wait for an announcement, or take one that was made meanwhile."""
+        await self._entries.wait()
+        self._entries.clear()
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -2,7 +2,7 @@
 
 It offers runs that have something to do and no worker, expires runs that nobody holds (a worker
 expires its own), and throws away what is too old: uploads that nobody completed, files whose time
-is over, and bytes that no row names.
+is over, bytes that no row names, and passages of files that have left their store.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from understudy.errors import NotAllowed, NotFound, Refusal
 from understudy.operations import files, uploads
 from understudy.operations.ports import Caller, Ports
 from understudy.runs.happenings import Expired
+from understudy.storage.base import ForgetEntryIndex, ForgetStoreIndex
 
 log = structlog.get_logger("understudy.engine")
 
@@ -29,6 +30,7 @@ class Sweeper:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._storage = ports.storage
+        self._chunks = ports.chunks
         self._dispatch = ports.dispatch
         self._clock = ports.clock
         self._sweep_seconds = ports.settings.sweep_seconds
@@ -38,11 +40,13 @@ class Sweeper:
     async def sweep_for_ever(self) -> None:
         """Sweep until cancelled; a database that is down for a while is only logged.
 
-        Bytes are swept beside the runs, which cannot wait until a store of files answers again.
+        Bytes and passages are swept beside the runs, which cannot wait until a store of files
+        answers again.
         """
         async with asyncio.TaskGroup() as duties:
             duties.create_task(self._repeat(self._sweep_runs), name="runs-sweeper")
             duties.create_task(self._repeat(self._sweep_bytes), name="bytes-sweeper")
+            duties.create_task(self._repeat(self._sweep_index), name="index-sweeper")
 
     async def _repeat(self, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -62,6 +66,7 @@ class Sweeper:
         """Do every duty once."""
         await self._sweep_runs()
         await self._sweep_bytes()
+        await self._sweep_index()
 
     async def _sweep_runs(self) -> None:
         now = self._clock.now()
@@ -80,6 +85,18 @@ class Sweeper:
         for project_id, upload_id in await self._storage.expired_uploads(int(now), AT_ONCE_MAX):
             await self._try(partial(uploads.expire, self._ports, project_id, upload_id))
         await uploads.remove_unclaimed_bytes(self._ports, AT_ONCE_MAX)
+
+    async def _sweep_index(self) -> None:
+        now = self._clock.now()
+        for store_id in await self._storage.unneeded_stores(int(now), AT_ONCE_MAX):
+            await self._chunks.drop_store(store_id)
+            await self._storage.write(ForgetStoreIndex(store_id=store_id))
+        unneeded = await self._storage.unneeded_entries(now, AT_ONCE_MAX)
+        for store_id, entry in unneeded:
+            await self._chunks.drop_entry(store_id, entry)
+        if unneeded:
+            dropped = tuple(entry for _, entry in unneeded)
+            await self._storage.write(ForgetEntryIndex(entries=dropped))
 
     async def _expire(self, run_id: str) -> None:
         record = await self._storage.run_record(run_id)

@@ -1,6 +1,7 @@
 """What every operation is given: the ports, and who is asking."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from understudy.dispatch.base import Dispatch
 from understudy.files.base import Files
 from understudy.settings import Settings
 from understudy.storage.base import Answer, AnswerKind, Storage
+from understudy.storage.chunks import ChunkIndex
 from understudy.upstream.base import Models
 from understudy.wire.era import Era
 
@@ -23,6 +25,8 @@ class Ports:
     models: Models
     clock: Clock
     settings: Settings
+    chunks: ChunkIndex = None  # type: ignore[assignment]  # until the adapter is there
+    searching: Any = None  # until retrieval/searching.py is there
 
     @property
     def now(self) -> int:
