@@ -1,0 +1,239 @@
+"""The chunk index in SQLite: one file for each vector store, worked on in threads.
+
+How chunks are written is told in ``chunk_editions.py``, how their terms are kept in
+``chunk_segments.py`` and searched in ``chunk_search.py``. Those modules need numpy, whose import
+takes time and memory; so they are imported by the first work, in its thread.
+"""
+
+import asyncio
+import sqlite3
+import zlib
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from understudy.errors import Misconfigured, Unavailable
+from understudy.storage.chunks import Chunk, Hit, IndexedChunk, IndexSize
+from understudy.storage.sqlite import chunk_rows
+from understudy.storage.sqlite.chunk_files import ChunkFiles
+
+if TYPE_CHECKING:
+    from understudy.storage.sqlite.chunk_vectors import VectorCache
+
+log = structlog.get_logger("understudy.storage")
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+Spans = Sequence[tuple[int, int]]
+Ranking = Sequence[tuple[int, float]]
+
+# One transaction: some megabytes of text, and an array of postings of about the same size.
+WRITE_CHUNKS = 2_000
+VECTOR_CACHE_BYTES = 512 * 1024 * 1024
+_FLOAT_BYTES = 4
+
+
+class SqliteChunkIndex:
+    """Passages of all stores, in the files of a folder."""
+
+    def __init__(self, folder: Path, *, vector_cache_bytes: int = VECTOR_CACHE_BYTES) -> None:
+        self._files = ChunkFiles(folder)
+        self._vector_cache_bytes = vector_cache_bytes
+        self._vectors: VectorCache | None = None
+
+    async def put(
+        self, store_id: str, entry: int, batches: AsyncIterator[Sequence[IndexedChunk]]
+    ) -> IndexSize:
+        edition = await self._write(store_id, lambda one: _begin(one, entry), create=True)
+        try:
+            async for some in _gathered(batches):
+                await self._write(store_id, partial(_extend, edition=edition, batch=some))
+                await self._join_segments(store_id)
+            size = await self._write(store_id, lambda one: _publish(one, entry, edition))
+            await self._join_segments(store_id)
+        except BaseException as error:
+            await asyncio.shield(self._abandon(store_id, entry, edition))
+            if isinstance(error, FileNotFoundError):
+                raise Unavailable("The vector store was dropped meanwhile.") from error
+            raise
+        return size
+
+    async def search(
+        self,
+        store_id: str,
+        terms: Sequence[str],
+        limit: int,
+        entries: Collection[int] | None = None,
+    ) -> Sequence[Hit]:
+        def work(connection: sqlite3.Connection) -> Sequence[Hit]:
+            from understudy.storage.sqlite.chunk_search import search  # noqa: PLC0415
+
+            spans = _spans(connection, entries)
+            return _hits(connection, search(connection, terms, limit, spans))
+
+        if not terms or limit < 1:
+            return ()
+        return await self._read(store_id, work, ())
+
+    async def nearest(
+        self,
+        store_id: str,
+        vector: bytes,
+        limit: int,
+        entries: Collection[int] | None = None,
+    ) -> Sequence[Hit]:
+        def work(connection: sqlite3.Connection) -> Sequence[Hit]:
+            from understudy.storage.sqlite.chunk_vectors import nearest  # noqa: PLC0415
+
+            spans = _spans(connection, entries)
+            dimensions = len(vector) // _FLOAT_BYTES
+            with self._cache().parts(connection, store_id, dimensions) as parts:
+                return _hits(connection, nearest(parts, vector, limit, spans))
+
+        if not vector or limit < 1:
+            return ()
+        return await self._read(store_id, work, ())
+
+    async def chunks(
+        self, store_id: str, entry: int, *, after: int = -1, limit: int
+    ) -> Sequence[tuple[int, Chunk]]:
+        return await self._read(
+            store_id, lambda one: chunk_rows.of_entry(one, entry, after, limit), ()
+        )
+
+    async def drop_entry(self, store_id: str, entry: int) -> None:
+        with suppress(FileNotFoundError):
+            await self._write(store_id, lambda one: _remove(one, entry))
+
+    async def drop_store(self, store_id: str) -> None:
+        try:
+            await asyncio.to_thread(self._files.drop, store_id)
+        except OSError as error:
+            raise _unavailable(error) from error
+        if self._vectors is not None:
+            self._vectors.drop(store_id)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._files.close)
+
+    async def _abandon(self, store_id: str, entry: int, edition: int) -> None:
+        """Remove an edition that did not succeed, and those that it was to replace."""
+        with suppress(FileNotFoundError, Unavailable):
+            await self._write(store_id, lambda one: _remove(one, entry, before=edition + 1))
+
+    async def _join_segments(self, store_id: str) -> None:
+        """Join what is due, each time in a transaction of its own, so that others get a turn."""
+        while await self._write(store_id, _join_some):
+            pass
+
+    async def _write(self, store_id: str, work: Work[T], *, create: bool = False) -> T:
+        """Do the work in one transaction, in a thread. Raises FileNotFoundError or Unavailable."""
+
+        def transaction() -> T:
+            with self._files.borrow(store_id, create=create) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                result = work(connection)
+                connection.execute("COMMIT")
+                return result
+
+        return await _apart(transaction)
+
+    async def _read(self, store_id: str, work: Work[T], unknown: T) -> T:
+        """Do the work on one state of the file, in a thread. Raises Unavailable."""
+
+        def transaction() -> T:
+            with self._files.borrow(store_id) as connection:
+                connection.execute("BEGIN")
+                result = work(connection)
+                connection.execute("COMMIT")
+                return result
+
+        try:
+            return await _apart(transaction)
+        except FileNotFoundError:
+            return unknown
+
+    def _cache(self) -> "VectorCache":
+        from understudy.storage.sqlite.chunk_vectors import VectorCache  # noqa: PLC0415
+
+        if self._vectors is None:
+            self._vectors = VectorCache(self._vector_cache_bytes)
+        return self._vectors
+
+
+def _begin(connection: sqlite3.Connection, entry: int) -> int:
+    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
+
+    return chunk_editions.begin(connection, entry)
+
+
+def _extend(connection: sqlite3.Connection, *, edition: int, batch: Sequence[IndexedChunk]) -> None:
+    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
+
+    chunk_editions.extend(connection, edition, batch)
+
+
+def _publish(connection: sqlite3.Connection, entry: int, edition: int) -> IndexSize:
+    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
+
+    return chunk_editions.publish(connection, entry, edition)
+
+
+def _remove(connection: sqlite3.Connection, entry: int, before: int | None = None) -> None:
+    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
+
+    chunk_editions.remove(connection, entry, before)
+
+
+def _join_some(connection: sqlite3.Connection) -> bool:
+    from understudy.storage.sqlite import chunk_segments  # noqa: PLC0415
+
+    return chunk_segments.join_some(connection)
+
+
+async def _gathered(
+    batches: AsyncIterator[Sequence[IndexedChunk]],
+) -> AsyncIterator[Sequence[IndexedChunk]]:
+    """Yield the chunks in portions that are worth a transaction."""
+    waiting: list[IndexedChunk] = []
+    async for batch in batches:
+        waiting.extend(batch)
+        while len(waiting) >= WRITE_CHUNKS:
+            yield waiting[:WRITE_CHUNKS]
+            del waiting[:WRITE_CHUNKS]
+    if waiting:
+        yield waiting
+
+
+def _spans(connection: sqlite3.Connection, entries: Collection[int] | None) -> Spans | None:
+    """Return which chunks the entries have; None stands for all."""
+    if entries is None:
+        return None
+    return chunk_rows.spans(connection, entries)
+
+
+def _hits(connection: sqlite3.Connection, ranking: Ranking) -> Sequence[Hit]:
+    found = chunk_rows.find(connection, [chunk_id for chunk_id, _ in ranking])
+    hits = []
+    for chunk_id, score in ranking:
+        entry, ordinal, chunk = found[chunk_id]
+        hits.append(Hit(entry=entry, ordinal=ordinal, score=score, chunk=chunk))
+    return hits
+
+
+async def _apart(work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except FileNotFoundError:
+        raise
+    except (sqlite3.Error, zlib.error, OSError, Misconfigured) as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    log.error("chunk_index_failed", cause=str(error))
+    return Unavailable("The index of this vector store cannot be used just now. Try again.")
