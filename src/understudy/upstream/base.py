@@ -125,3 +125,31 @@ class Models(Protocol):
     async def close(self) -> None:
         """Close every upstream."""
         ...
+
+
+class Embedder(Protocol):
+    """One model that turns texts into vectors."""
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
+        """Return the vector of each text, in order: a unit vector of little-endian float32.
+
+        All have one length. Raises UpstreamBusy when the model stays busy, and UpstreamError for
+        every other refusal, a malformed answer, a timeout, or a connection that fails.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Reranker(Protocol):
+    """One model that reads a question and a text together and says how well they fit."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """Return the score of each text, in order, in 0..1. Raises as Embedder.embed."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
