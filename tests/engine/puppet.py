@@ -25,6 +25,7 @@ class Call:
         self.request = request
         self.closed = asyncio.Event()
         self._lines: asyncio.Queue[Sequence[ModelEvent] | Exception] = asyncio.Queue()
+        self._calls = 0
 
     def say(self, *texts: str) -> "Call":
         """Write these pieces, each as one batch."""
@@ -34,8 +35,16 @@ class Call:
 
     def call(self, *arguments: str) -> "Call":
         """Call the function ``f`` once for each of these arguments."""
-        for index, text in enumerate(arguments):
-            self._lines.put_nowait([ToolCallDelta(index, f"call_{index}", "f")])
+        return self._call("f", arguments)
+
+    def search(self, *queries: str, name: str = "file_search") -> "Call":
+        """Call the search once for each of these queries."""
+        return self._call(name, [f'{{"query": "{query}"}}' for query in queries])
+
+    def _call(self, name: str, arguments: Sequence[str]) -> "Call":
+        for text in arguments:
+            index, self._calls = self._calls, self._calls + 1
+            self._lines.put_nowait([ToolCallDelta(index, f"call_{index}", name)])
             self._lines.put_nowait([ToolCallDelta(index, arguments=text)])
         return self
 

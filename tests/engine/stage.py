@@ -1,7 +1,7 @@
 """A whole server without HTTP: real rows, a worker, a sweeper, and clients that follow runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,19 @@ from understudy.clock import Clock, SystemClock
 from understudy.dispatch.base import Subscription
 from understudy.dispatch.in_process import InProcessDispatch
 from understudy.engine.sweeper import Sweeper
+from understudy.engine.toolbox import Tools
 from understudy.engine.worker import Worker
 from understudy.files.opening import files_from
 from understudy.operations import assistants, messages, run_creation, run_steps, runs, threads
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.run_creation import RunOptions
 from understudy.operations.streams import follow
+from understudy.retrieval.searching import Searching
 from understudy.settings import Settings
 from understudy.storage.base import RunRecord, Slice
+from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
+from understudy.tools.base import HostedTool
 from understudy.upstream.base import Models
 from understudy.wire.events import BEGINNING, STOPPING, RunEvent
 from understudy.wire.objects.messages import Message, Text, TextContent
@@ -116,8 +120,9 @@ class Client:
 class Stage:
     """The ports and those who work on them."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, tools: Tools) -> None:
         self.ports = ports
+        self.tools = tools
         self.dispatch = ports.dispatch
         self.clients: list[Client] = []
         self.duties: list[asyncio.Task[None]] = []
@@ -127,7 +132,7 @@ class Stage:
 
     def hire(self) -> Worker:
         """Let one more worker take offers."""
-        worker = Worker(self.ports)
+        worker = Worker(self.ports, self.tools)
         self.workers.append(worker)
         self.duties.append(asyncio.create_task(worker.take_offers()))
         return worker
@@ -233,18 +238,24 @@ async def staged(
     *,
     clock: Clock | None = None,
     workers: int = 1,
+    tools: Sequence[HostedTool] = (),
     **settings: Any,
 ) -> AsyncIterator[Stage]:
     """Open a stage in the folder."""
+    storage = SqliteStorage(folder / "understudy.db")
+    chunks = SqliteChunkIndex(folder / "indexes")
     ports = Ports(
-        storage=SqliteStorage(folder / "understudy.db"),
+        storage=storage,
+        chunks=chunks,
+        searching=Searching(storage, chunks),
+        embedder=None,
         dispatch=InProcessDispatch(),
         files=files_from("memory://"),
         models=models,
         clock=clock or SystemClock(),
         settings=Settings(data_dir=folder, **{**QUICK, **settings}),
     )
-    stage = Stage(ports)
+    stage = Stage(ports, {one.type: one for one in tools})
     for _ in range(workers):
         stage.hire()
     try:

@@ -34,8 +34,9 @@ from understudy.errors import NotAllowed
 from understudy.files.opening import files_from
 from understudy.ids import new_id
 from understudy.operations.ports import Ports
+from understudy.retrieval.searching import Searching
 from understudy.runs import journal, machine
-from understudy.runs.deltas import arguments_delta, call_delta, text_delta
+from understudy.runs.deltas import arguments_delta, call_delta, search_delta, text_delta
 from understudy.runs.happenings import (
     Answered,
     BudgetSpent,
@@ -46,6 +47,7 @@ from understudy.runs.happenings import (
     Failed,
     FunctionsCalled,
     Happening,
+    HostedToolsRan,
     MessageAbandoned,
     MessageStarted,
     ToolCallsStarted,
@@ -64,12 +66,20 @@ from understudy.storage.base import (
     StartRun,
     ThreadBusy,
 )
+from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.upstream.catalogue import Catalogue
+from understudy.wire.deltas import StepDelta
 from understudy.wire.events import BEGINNING
 from understudy.wire.objects.messages import Content, Text, TextContent
 from understudy.wire.objects.runs import LastError, Run
-from understudy.wire.objects.steps import FunctionCall, FunctionToolCall, RunStep
+from understudy.wire.objects.steps import (
+    FileSearchCall,
+    FileSearchToolCall,
+    FunctionCall,
+    FunctionToolCall,
+    RunStep,
+)
 from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.usage import Usage
 
@@ -116,10 +126,21 @@ class Working(Hold):
 
     def write_call(self, call: FunctionToolCall) -> None:
         """Tell a call of the open tool step."""
-        step_id = next(s.id for s in self.state.open_steps if s.type == "tool_calls")
-        deltas = call_delta(step_id, 0, call.id, "f"), arguments_delta(step_id, 0, "{}")
-        for delta, width in zip(deltas, (1, 2), strict=True):
-            self.tell("thread.run.step.delta", delta, width, resumed=self.state.attempt > 1)
+        self.tell_step(call_delta(self.tool_step_id, 0, call.id, "f"), 1)
+        self.tell_step(arguments_delta(self.tool_step_id, 0, "{}"), 2)
+
+    def write_search(self, call: FileSearchToolCall) -> None:
+        """Tell that a search of the open tool step has begun."""
+        self.tell_step(search_delta(self.tool_step_id, 0, call), 1)
+
+    @property
+    def tool_step_id(self) -> str:
+        """Return the open tool step."""
+        return next(step.id for step in self.state.open_steps if step.type == "tool_calls")
+
+    def tell_step(self, delta: StepDelta, width: int) -> None:
+        """Tell a piece of the open tool step."""
+        self.tell("thread.run.step.delta", delta, width, resumed=self.state.attempt > 1)
 
 
 class Row:
@@ -147,8 +168,12 @@ class Interleavings(RuleBasedStateMachine):
         self.storage = SqliteStorage(path)
         self.clock = ManualClock()
         self.dispatch = InProcessDispatch()
+        chunks = SqliteChunkIndex(self.folder / "indexes")
         ports = Ports(
             storage=self.storage,
+            chunks=chunks,
+            searching=Searching(self.storage, chunks),
+            embedder=None,
             dispatch=self.dispatch,
             files=files_from("memory://"),
             models=Catalogue((), {}),
@@ -337,6 +362,25 @@ class Interleavings(RuleBasedStateMachine):
             hold.write_call(call)
             happening = FunctionsCalled(calls=(call,), content=hold.content(), usage=SPENT)
             self.attempt(hold, happening)
+
+    @precondition(lambda self: self.holds)
+    @rule(number=PICK)
+    def search(self, number: int) -> None:
+        """The model's turn ends with a search, and its worker goes on."""
+        hold = picked(self.holds, number)
+        if any(step.type == "tool_calls" for step in hold.state.open_steps):
+            search = FileSearchCall(query="what", place=1)
+            call = FileSearchToolCall(id=new_id("call"), file_search=search)
+            hold.write_search(call)
+            happening = HostedToolsRan(calls=(call,), content=hold.content(), usage=SPENT)
+            self.attempt(hold, happening)
+
+    @precondition(lambda self: self.holds)
+    @rule(number=PICK)
+    def search_at_once(self, number: int) -> None:
+        """The model searches and says nothing else."""
+        self.start_calls(number)
+        self.search(number)
 
     @precondition(lambda self: self.holds)
     @rule(number=PICK, end=st.sampled_from(["answered", "budget", "failed", "expired"]))

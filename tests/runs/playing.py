@@ -1,17 +1,26 @@
 """A run in memory: what happens to it goes in, what its clients are told comes out."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from understudy.runs import journal
-from understudy.runs.deltas import arguments_delta, call_delta, refusal_delta, text_delta
+from understudy.runs.deltas import (
+    annotated_delta,
+    arguments_delta,
+    call_delta,
+    refusal_delta,
+    search_delta,
+    text_delta,
+)
 from understudy.runs.happenings import (
     Answered,
     Claimed,
     FunctionsCalled,
     Happening,
+    HostedToolsRan,
     MessageStarted,
     ToolCallsStarted,
     ToolOutputsSubmitted,
@@ -20,6 +29,7 @@ from understudy.runs.machine import apply, create
 from understudy.runs.state import RunChange, RunState, after
 from understudy.runs.transcript import Story, unseen
 from understudy.wire.deltas import (
+    FileSearchToolCallDelta,
     FunctionToolCallDelta,
     MessageDelta,
     RefusalContentDelta,
@@ -27,15 +37,34 @@ from understudy.wire.deltas import (
     TextContentDelta,
 )
 from understudy.wire.events import BEGINNING, EventId, EventName, RunEvent
-from understudy.wire.objects.messages import Content, Message, RefusalContent, Text, TextContent
+from understudy.wire.objects.messages import (
+    Annotation,
+    Content,
+    FileCitation,
+    FileCitationAnnotation,
+    Message,
+    RefusalContent,
+    Text,
+    TextContent,
+)
 from understudy.wire.objects.runs import Run
-from understudy.wire.objects.steps import FunctionCall, FunctionToolCall, RunStep
+from understudy.wire.objects.steps import (
+    FileSearchCall,
+    FileSearchToolCall,
+    FunctionCall,
+    FunctionToolCall,
+    RunStep,
+    SearchResult,
+    SearchResultText,
+    ToolCall,
+)
 from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.usage import Usage
 
 BEGAN_AT = 1_700_000_000
 DEADLINE = BEGAN_AT + 600
 THREAD = Thread(id="thread_1", created_at=BEGAN_AT)
+MARKER = re.compile(r"【[0-9]+:[0-9]+†source】")
 SPENT = Usage(prompt_tokens=20, completion_tokens=5, total_tokens=25)
 
 
@@ -53,8 +82,23 @@ def new_run(**fields: Any) -> Run:
 
 
 def said(text: str) -> tuple[Content, ...]:
-    """Return the content of a plain message."""
-    return (TextContent(Text(text)),) if text else ()
+    """Return the content of a message, whose markers all stand for something."""
+    return (TextContent(Text(text, cited(text))),) if text else ()
+
+
+def cited(text: str) -> list[Annotation]:
+    """Return the annotations of a text."""
+    return [citation(found[0], found.start()) for found in MARKER.finditer(text)]
+
+
+def citation(marker: str, start: int) -> FileCitationAnnotation:
+    """Return the annotation of a marker that begins there."""
+    return FileCitationAnnotation(
+        text=marker,
+        start_index=start,
+        end_index=start + len(marker),
+        file_citation=FileCitation("file-1", "a passage"),
+    )
 
 
 def declined(text: str, refusal: str) -> tuple[Content, ...]:
@@ -65,6 +109,21 @@ def declined(text: str, refusal: str) -> tuple[Content, ...]:
 def function_call(call_id: str, name: str = "f", arguments: str = "{}") -> FunctionToolCall:
     """Return a call that waits for its output."""
     return FunctionToolCall(id=call_id, function=FunctionCall(name=name, arguments=arguments))
+
+
+def search_call(call_id: str, *texts: str, place: int = 1) -> FileSearchToolCall:
+    """Return a search that has found passages with these texts."""
+    results = [
+        SearchResult(
+            file_id=f"file-{number}",
+            file_name=f"{number}.txt",
+            score=0.5,
+            content=[SearchResultText(text=text)],
+        )
+        for number, text in enumerate(texts)
+    ]
+    search = FileSearchCall(results=results, query="what", place=place)
+    return FileSearchToolCall(id=call_id, file_search=search)
 
 
 class Play:
@@ -124,9 +183,13 @@ class Play:
         """Let the model begin a tool call, after it has said something or nothing."""
         return self.happen(ToolCallsStarted(step_id=f"step_t{number}", content=content))
 
-    def call(self, *calls: FunctionToolCall) -> RunChange:
+    def call(self, *calls: ToolCall) -> RunChange:
         """End the model's turn with these calls."""
         return self.happen(FunctionsCalled(calls=calls, content=(), usage=SPENT))
+
+    def search(self, *calls: FileSearchToolCall) -> RunChange:
+        """End the model's turn with these searches, which have been made."""
+        return self.happen(HostedToolsRan(calls=calls, content=(), usage=SPENT))
 
     def submit(self, **outputs: str) -> RunChange:
         """Let the client send outputs."""
@@ -148,7 +211,7 @@ class Play:
         self.start_calls()
         return self
 
-    def until_action(self, *calls: FunctionToolCall) -> "Play":
+    def until_action(self, *calls: ToolCall) -> "Play":
         """Go on until the client is asked for outputs."""
         self.until_calls().call(*(calls or [function_call("call_1")]))
         return self
@@ -194,6 +257,16 @@ class Listener:
         if event.width:
             place, text = piece(event)
             self.texts[place] = self.texts.get(place, "") + text
+            for number, start in annotated(event):
+                place = (place[0], place[1], "annotations")
+                self.texts[place] = self.texts.get(place, "") + f"{number} at {start};"
+
+
+def annotated(event: RunEvent) -> list[tuple[int, int]]:
+    """Return index and beginning of each annotation that a delta brings."""
+    part = event.data.delta.content[0] if isinstance(event.data, MessageDelta) else None
+    annotations = part.text.annotations if isinstance(part, TextContentDelta) else None
+    return [(one.index, one.start_index) for one in annotations or ()]
 
 
 def piece(event: RunEvent) -> tuple[tuple[str, int, str], str]:
@@ -206,6 +279,9 @@ def piece(event: RunEvent) -> tuple[tuple[str, int, str], str]:
         return (event.data.id, part.index, "refusal"), part.refusal
     assert isinstance(event.data, StepDelta)
     call = event.data.delta.step_details.tool_calls[0]
+    if isinstance(call, FileSearchToolCallDelta):
+        assert isinstance(call.id, str)
+        return (event.data.id, call.index, "search"), call.id
     assert isinstance(call, FunctionToolCallDelta)
     if isinstance(call.function.name, str):
         return (event.data.id, call.index, "name"), call.function.name
@@ -214,11 +290,17 @@ def piece(event: RunEvent) -> tuple[tuple[str, int, str], str]:
 
 
 def told_text(play: Play, pieces: Sequence[str], *, resumed: bool = False) -> None:
-    """Tell pieces of the open message's text."""
+    """Tell pieces of the open message's text; a piece that is a marker is a citation."""
     message = play.state.open_message
     assert message is not None
-    for number, value in enumerate(pieces):
-        delta = text_delta(message.id, 0, value, first=number == 0)
+    length, citations = 0, 0
+    for value in pieces:
+        if MARKER.fullmatch(value):
+            delta = annotated_delta(message.id, 0, citations, citation(value, length))
+            citations += 1
+        else:
+            delta = text_delta(message.id, 0, value, first=not length)
+        length += len(value)
         play.tell("thread.message.delta", delta, len(value), resumed=resumed)
 
 
@@ -246,3 +328,11 @@ def told_call(
     for value in pieces:
         piece_ = arguments_delta(step_id, index, value)
         play.tell("thread.run.step.delta", piece_, len(value), resumed=resumed)
+
+
+def told_search(
+    play: Play, step_id: str, index: int, call: FileSearchToolCall, *, resumed: bool = False
+) -> None:
+    """Tell that a search of the open tool step has begun."""
+    delta = search_delta(step_id, index, call)
+    play.tell("thread.run.step.delta", delta, 1, resumed=resumed)

@@ -15,22 +15,28 @@ from understudy.runs.happenings import (
     Failed,
     FunctionsCalled,
     Happening,
+    HostedToolsRan,
     ToolOutputsSubmitted,
 )
 from understudy.wire.objects.runs import LastError
+from understudy.wire.objects.steps import FileSearchToolCall
 
 from .playing import (
+    MARKER,
     SPENT,
     Play,
     declined,
     function_call,
+    search_call,
     told_call,
     told_refusal,
+    told_search,
     told_text,
 )
 
 # Code points of one, two and four bytes: positions count code points.
 TEXTS = st.text(alphabet="aé🙂 ", min_size=1, max_size=12)
+CITING_TEXTS = st.lists(TEXTS | st.just("【1:0†source】"), min_size=1, max_size=4).map("".join)
 
 
 class Turn(Struct, frozen=True):
@@ -42,14 +48,20 @@ class Turn(Struct, frozen=True):
     end: str
     cuts: tuple[int, ...]
     crashes: bool
+    searches: int = 0
+
+    @property
+    def is_calling(self) -> bool:
+        return bool(self.calls or self.searches)
 
 
 @st.composite
 def turns(draw: st.DrawFn) -> Turn:
     """Draw a turn."""
-    text = draw(st.just("") | TEXTS)
+    text = draw(st.just("") | TEXTS | CITING_TEXTS)
     refusal = draw(st.just("") | TEXTS) if not text or draw(st.booleans()) else ""
     calls = tuple(draw(st.lists(TEXTS, max_size=2)))
+    searches = draw(st.integers(0, 2))
     end = draw(st.sampled_from(["done", "done", "done", "cut", "cancel", "expire", "fail"]))
     return Turn(
         text=text,
@@ -57,30 +69,37 @@ def turns(draw: st.DrawFn) -> Turn:
         calls=calls,
         end=end,
         cuts=tuple(draw(st.lists(st.integers(1, 12), max_size=3))),
-        crashes=bool(calls or text or refusal) and draw(st.booleans()),
+        crashes=bool(calls or searches or text or refusal) and draw(st.booleans()),
+        searches=searches,
     )
 
 
 def pieces(text: str, cuts: Sequence[int]) -> list[str]:
-    """Return the text cut at these places."""
-    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    return [text[a:b] for a, b in pairwise(places)]
+    """Return the text cut at these places, but in no marker, and around each marker."""
+    markers = [found.span() for found in MARKER.finditer(text)]
+    inside = {place for start, end in markers for place in range(start + 1, end)}
+    around = {place for span in markers for place in span}
+    places = {0, len(text), *around, *(cut for cut in cuts if cut < len(text))} - inside
+    return [text[a:b] for a, b in pairwise(sorted(places))]
 
 
 def played(turns: Sequence[Turn]) -> Play:
     """Return the run after these turns, each answered by the client while there is one."""
     play = Play()
     for number, turn in enumerate(turns):
-        play.claim()
+        if play.state.run.status == "queued":
+            play.claim()
         _speak(play, number, turn)
         if turn.crashes:
             play.crash()
             play.claim()
             _rebuild(play, number, turn)
         _end(play, number, turn)
-        if play.state.run.status != "requires_action":
+        if play.state.run.status == "requires_action":
+            outputs = dict.fromkeys(_call_ids(number, turn), "out")
+            play.happen(ToolOutputsSubmitted(outputs=outputs))
+        elif play.state.run.status != "in_progress":
             break
-        play.happen(ToolOutputsSubmitted(outputs=dict.fromkeys(_call_ids(number, turn), "out")))
     return play
 
 
@@ -88,12 +107,16 @@ def _call_ids(number: int, turn: Turn) -> list[str]:
     return [f"call_{number}_{index}" for index in range(len(turn.calls))]
 
 
+def _searches(number: int, turn: Turn) -> list[FileSearchToolCall]:
+    return [search_call(f"call_s{number}_{index}", "found") for index in range(turn.searches)]
+
+
 def _speak(play: Play, number: int, turn: Turn) -> None:
     if turn.text or turn.refusal:
         play.start_message(number)
         told_text(play, pieces(turn.text, turn.cuts))
         told_refusal(play, 1 if turn.text else 0, pieces(turn.refusal, turn.cuts))
-    if turn.calls:
+    if turn.is_calling:
         play.start_calls(number, content=declined(turn.text, turn.refusal))
         _tell_calls(play, number, turn, turn.cuts)
 
@@ -106,6 +129,8 @@ def _tell_calls(
         call = function_call(call_id, arguments=arguments)
         parts = pieces(arguments, cuts)
         told_call(play, f"step_t{number}", index, call, parts, resumed=resumed)
+    for index, search in enumerate(_searches(number, turn), start=len(ids)):
+        told_search(play, f"step_t{number}", index, search, resumed=resumed)
 
 
 def _rebuild(play: Play, number: int, turn: Turn) -> None:
@@ -113,7 +138,7 @@ def _rebuild(play: Play, number: int, turn: Turn) -> None:
 
     What was said before calls is complete already, and passed over.
     """
-    if turn.calls:
+    if turn.is_calling:
         _tell_calls(play, number, turn, turn.cuts[:1], resumed=True)
         return
     told_text(play, pieces(turn.text, turn.cuts[:1]), resumed=True)
@@ -128,7 +153,7 @@ def _end(play: Play, number: int, turn: Turn) -> None:
 
 def _outcome(number: int, turn: Turn) -> Happening:
     # What was said before calls was committed when they began.
-    content = () if turn.calls else declined(turn.text, turn.refusal)
+    content = () if turn.is_calling else declined(turn.text, turn.refusal)
     if turn.end == "cancel":
         return Cancelled(content=content)
     if turn.end == "expire":
@@ -137,8 +162,15 @@ def _outcome(number: int, turn: Turn) -> Happening:
         return Failed(error=LastError("server_error", "no"), content=content)
     if turn.end == "cut":
         return BudgetSpent(reason="max_completion_tokens", content=content, usage=SPENT)
-    if turn.calls:
-        arguments = zip(_call_ids(number, turn), turn.calls, strict=True)
-        calls = tuple(function_call(one, arguments=text) for one, text in arguments)
-        return FunctionsCalled(calls=calls, content=content, usage=SPENT)
+    if turn.is_calling:
+        return _called(number, turn)
     return Answered(content=content, usage=SPENT)
+
+
+def _called(number: int, turn: Turn) -> Happening:
+    searches = _searches(number, turn)
+    if not turn.calls:
+        return HostedToolsRan(calls=tuple(searches), content=(), usage=SPENT)
+    arguments = zip(_call_ids(number, turn), turn.calls, strict=True)
+    calls = [function_call(one, arguments=text) for one, text in arguments]
+    return FunctionsCalled(calls=(*calls, *searches), content=(), usage=SPENT)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.runs import context
+from understudy.runs.citations import passages
 from understudy.runs.context import ChatMessage, assemble, image_file_ids
 from understudy.runs.happenings import MessageAbandoned
 from understudy.wire.objects.messages import (
@@ -21,9 +22,14 @@ from understudy.wire.objects.messages import (
     Text,
     TextContent,
 )
-from understudy.wire.objects.tools import TruncationStrategy
+from understudy.wire.objects.tools import (
+    FileSearchTool,
+    FunctionDefinition,
+    FunctionTool,
+    TruncationStrategy,
+)
 
-from .playing import Play, function_call, new_run, said
+from .playing import Play, function_call, new_run, said, search_call
 
 PICTURE = ImageFileContent(ImageFile("file-1", "high"))
 
@@ -256,3 +262,35 @@ def test_a_picture_is_not_counted_by_its_bytes() -> None:
     }
     shown = {"role": "user", "content": [{"type": "text", "text": "Look"}, picture]}
     assert context._tokens([shown]) == 1 + context.TOKENS_PER_IMAGE + context.TOKENS_AROUND
+
+
+def test_own_searches_come_back_with_their_passages() -> None:
+    """The model reads them in every later call of the run."""
+    play = Play(tools=[FileSearchTool()]).until_calls()
+    call = search_call("call_1", "It rains.", place=3)
+    play.search(call)
+    assert own_turns(play) == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "file_search", "arguments": '{"query":"what"}'},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": passages(call.file_search)},
+    ]
+
+
+def test_searches_and_functions_of_one_turn_come_back_in_their_order() -> None:
+    taken = FunctionTool(FunctionDefinition(name="file_search"))
+    play = Play(tools=[taken, FileSearchTool()]).until_calls()
+    play.call(search_call("call_1", "It rains."), function_call("call_2", "file_search"))
+    play.submit(call_2="12 C")
+    asked, found, output = own_turns(play)
+    names = [call["function"]["name"] for call in asked["tool_calls"]]
+    assert names == ["hosted_file_search", "file_search"]
+    assert (found["tool_call_id"], output["content"]) == ("call_1", "12 C")

@@ -1,21 +1,34 @@
 """Deltas: made as clients expect them, merged without loss, cut at code points."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json
 
 from understudy.runs.deltas import (
+    annotated_delta,
     arguments_delta,
     call_delta,
     cut,
     merged,
     refusal_delta,
+    search_delta,
     text_delta,
 )
 from understudy.wire.deltas import MessageDelta, StepDelta
 from understudy.wire.events import EventName, RunEvent
+from understudy.wire.objects.messages import FilePath, FilePathAnnotation
 
-from .playing import Listener, Play, piece, told_refusal, told_text
+from .playing import (
+    Listener,
+    Play,
+    annotated,
+    citation,
+    piece,
+    search_call,
+    told_refusal,
+    told_text,
+)
 from .scenes import TEXTS, Turn, played, turns
 
 
@@ -142,3 +155,76 @@ def test_text_and_refusal_stay_apart() -> None:
 
 def test_merging_nothing_gives_nothing() -> None:
     assert merged([]) == []
+
+
+def test_a_search_is_told_by_one_delta_without_results() -> None:
+    """STR-08."""
+    assert shown(search_delta("step_1", 1, search_call("call_1", "found"))) == {
+        "step_details": {
+            "type": "tool_calls",
+            "tool_calls": [
+                {
+                    "index": 1,
+                    "id": "call_1",
+                    "type": "file_search",
+                    "file_search": {
+                        "ranking_options": {"ranker": "default_2024_08_21", "score_threshold": 0.0},
+                        "results": [],
+                    },
+                }
+            ],
+        }
+    }
+
+
+def test_a_citation_brings_its_marker_and_an_annotation_with_an_index() -> None:
+    """STR-11, ANN-07, ANN-02."""
+    delta = annotated_delta("msg_1", 0, 2, citation("【4:0†source】", 29))
+    assert shown(delta) == {
+        "content": [
+            {
+                "index": 0,
+                "type": "text",
+                "text": {
+                    "value": "【4:0†source】",
+                    "annotations": [
+                        {
+                            "index": 2,
+                            "type": "file_citation",
+                            "text": "【4:0†source】",
+                            "start_index": 29,
+                            "end_index": 41,
+                            "file_citation": {"file_id": "file-1", "quote": "a passage"},
+                        }
+                    ],
+                },
+            }
+        ]
+    }
+
+
+def test_a_link_to_a_produced_file_is_told_the_same_way() -> None:
+    """ANN-07."""
+    link = FilePathAnnotation(
+        text="sandbox:/mnt/data/a", start_index=3, end_index=22, file_path=FilePath("file-1")
+    )
+    told = msgspec.to_builtins(annotated_delta("msg_1", 0, 0, link))
+    (part,) = told["delta"]["content"]
+    assert part["text"]["value"] == link.text
+    assert part["text"]["annotations"] == [{"index": 0, **msgspec.to_builtins(link)}]
+
+
+def test_citations_are_not_joined_with_the_text_around_them() -> None:
+    """STR-11: the delta of a citation has its marker and nothing else."""
+    play = Play().until_message()
+    told_text(play, ["a", "b", "【1:0†source】", "c", "d", "【1:0†source】", "【1:0†source】"])
+    values = [piece(e)[1] for e in merged(play.events) if e.width]
+    assert values == ["ab", "【1:0†source】", "cd", "【1:0†source】", "【1:0†source】"]
+
+
+def test_the_rest_of_a_citation_brings_the_annotation() -> None:
+    """ANN-07: sent once, and never left out."""
+    whole = event(annotated_delta("msg_1", 0, 0, citation("【4:0†source】", 0)), 12)
+    rest = cut(whole, 5)
+    assert piece(rest) == (("msg_1", 0, "text"), "source】")
+    assert annotated(rest) == annotated(whole) == [(0, 0)]

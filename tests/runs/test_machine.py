@@ -15,6 +15,7 @@ from understudy.runs.happenings import (
     Failed,
     FunctionsCalled,
     Happening,
+    HostedToolsRan,
     MessageAbandoned,
 )
 from understudy.runs.state import RunChange
@@ -32,6 +33,7 @@ from .playing import (
     names,
     new_run,
     said,
+    search_call,
     told_text,
 )
 
@@ -429,3 +431,48 @@ def test_nothing_that_happens_changes_the_state_that_it_happened_to() -> None:
     run = new_run()
     play.claim()
     assert before.run == run
+
+
+def test_searches_complete_their_step_and_the_run_goes_on() -> None:
+    """STEP-05, STEP-09, STR-08: results and tokens stand in the completed step."""
+    play = Play().until_calls()
+    before = play.state.run
+    change = play.search(search_call("call_1", "found"))
+    assert changed(before, change.run) == {}
+    assert names(change.events) == ["run.step.completed"]
+    step = only_step(change)
+    assert (step.status, step.completed_at, step.usage) == ("completed", play.now, SPENT)
+    assert step.step_details == ToolCallsDetails(tool_calls=[search_call("call_1", "found")])
+    assert (change.lease_until, change.ends_run) == (0.0, False)
+    play.start_message()
+    assert play.answer("Hello").run.usage == SPENT + SPENT
+
+
+def test_text_behind_searches_is_completed_with_them() -> None:
+    play = Play().until_calls()
+    play.start_message()
+    calls = (search_call("call_1"),)
+    change = play.happen(HostedToolsRan(calls=calls, content=said("Wait."), usage=SPENT))
+    assert names(change.events) == [
+        "message.completed",
+        "run.step.completed",
+        "run.step.completed",
+    ]
+    assert only_message(change).content == [*said("Wait.")]
+    assert [step.usage for step in change.steps] == [Usage(), SPENT]
+    assert play.state.open_message is None
+
+
+def test_a_turn_of_functions_and_searches_asks_for_the_outputs_of_the_functions() -> None:
+    """RUN-12, STEP-05: all calls stand in one step, which stays open."""
+    play = Play().until_calls()
+    change = play.call(search_call("call_s", "found"), WEATHER)
+    assert change.run.required_action is not None
+    asked = change.run.required_action.submit_tool_outputs.tool_calls
+    assert [one.id for one in asked] == ["call_1"]
+    assert only_step(change).status == "in_progress"
+    step = only_step(play.submit(call_1="12 C"))
+    details = step.step_details
+    assert isinstance(details, ToolCallsDetails)
+    assert details.tool_calls[0] == search_call("call_s", "found")
+    assert outputs_of(step) == ["12 C"]

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from understudy.runs.happenings import FunctionsCalled
-from understudy.runs.planning import Plan, hosted_tools, plan
+from understudy.runs.planning import HOSTED_ROUNDS_MAX, Plan, hosted_rounds, plan
 from understudy.wire.objects.tools import (
-    CodeInterpreterTool,
     FileSearchTool,
     FunctionDefinition,
     FunctionTool,
@@ -18,7 +17,7 @@ from understudy.wire.objects.tools import (
 )
 from understudy.wire.objects.usage import Usage
 
-from .playing import Play, function_call, new_run
+from .playing import Play, function_call, search_call
 
 WEATHER = FunctionTool(FunctionDefinition(name="get_weather", parameters={"type": "object"}))
 NAMED = NamedToolChoice("function", NamedFunction("get_weather"))
@@ -161,7 +160,86 @@ def test_the_form_of_the_answer_is_sent_when_it_is_not_plain_text(wanted: Any, s
     assert planned(Play(response_format=wanted)).response_format == sent
 
 
-def test_hosted_tools_are_those_that_the_client_does_not_run() -> None:
-    run = new_run(tools=[WEATHER, CodeInterpreterTool(), FileSearchTool()])
-    assert hosted_tools(run) == ["code_interpreter", "file_search"]
-    assert hosted_tools(new_run(tools=[WEATHER])) == []
+SEARCH: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "?", "description": "Look it up.", "parameters": {"type": "object"}},
+}
+
+
+def after_searches(rounds: int, **fields: Any) -> Play:
+    """Return a run that has made so many rounds of one search each."""
+    play = Play(**{"tools": [FileSearchTool()], **fields})
+    play.claim()
+    for number in range(rounds):
+        play.start_calls(number)
+        play.search(search_call(f"call_{number}"))
+    return play
+
+
+def with_search(play: Play) -> Plan:
+    """Return the plan when a search is on offer."""
+    next_ = plan(play.state, None, {"file_search": SEARCH})
+    assert isinstance(next_, Plan)
+    return next_
+
+
+def test_a_hosted_tool_on_offer_stands_behind_the_functions_by_its_free_name() -> None:
+    taken = FunctionTool(FunctionDefinition(name="file_search"))
+    for tools, names in (
+        ([FileSearchTool(), WEATHER], ["get_weather", "file_search"]),
+        ([FileSearchTool(), FileSearchTool()], ["file_search"]),
+        ([FileSearchTool(), taken], ["file_search", "hosted_file_search"]),
+    ):
+        next_ = with_search(Play(tools=tools))
+        assert [tool["function"]["name"] for tool in next_.tools] == names
+    assert next_.tools[1]["function"]["description"] == "Look it up."
+
+
+def test_a_hosted_tool_that_is_not_on_offer_is_not_spoken_of() -> None:
+    """RUN-33: nor can it be forced."""
+    fields = {"tools": [FileSearchTool(), WEATHER], "tool_choice": NamedToolChoice("file_search")}
+    next_ = planned(Play(**fields))
+    assert [tool["function"]["name"] for tool in next_.tools] == ["get_weather"]
+    assert next_.tool_choice is None
+
+
+def test_a_forced_search_binds_the_first_call_only() -> None:
+    """RUN-33."""
+    choice = NamedToolChoice("file_search")
+    forced = {"type": "function", "function": {"name": "file_search"}}
+    assert with_search(after_searches(0, tool_choice=choice)).tool_choice == forced
+    assert with_search(after_searches(1, tool_choice=choice)).tool_choice is None
+
+
+def test_a_search_that_is_alone_when_one_call_at_a_time_is_asked_for() -> None:
+    """RUN-35."""
+    assert with_search(after_searches(0, parallel_tool_calls=False)).parallel_tool_calls is False
+
+
+def test_a_model_that_only_searches_is_told_to_stop_and_then_offered_nothing() -> None:
+    """Not every server honours the choice of no tool; none can call what it has not heard of."""
+    last = with_search(after_searches(HOSTED_ROUNDS_MAX - 1))
+    assert (last.tool_choice, len(last.tools)) == (None, 1)
+    told = with_search(after_searches(HOSTED_ROUNDS_MAX))
+    assert (told.tool_choice, len(told.tools)) == ("none", 1)
+    bare = with_search(after_searches(HOSTED_ROUNDS_MAX + 1))
+    assert (bare.tool_choice, bare.tools) == (None, [])
+
+
+def test_rounds_are_counted_anew_behind_a_call_of_a_function_and_across_attempts() -> None:
+    play = after_searches(3)
+    play.start_calls(3)
+    play.claim()
+    assert hosted_rounds(play.state) == 3
+    play.call(function_call("call_f"), search_call("call_s"))
+    play.submit(call_f="x")
+    play.claim()
+    assert hosted_rounds(play.state) == 0
+
+
+def test_tokens_of_searches_count_against_the_budgets() -> None:
+    """RUN-30: over all calls of the loop."""
+    play = after_searches(2, max_prompt_tokens=100, max_completion_tokens=11)
+    next_ = with_search(play)
+    assert (next_.prompt_tokens_max, next_.completion_tokens_max) == (60, 1)
+    assert plan(after_searches(2, max_prompt_tokens=40).state, None) == "max_prompt_tokens"

@@ -16,6 +16,7 @@ EXAMPLES: tuple[Happening, ...] = (
     happenings.MessageStarted(message_id="msg_9", step_id="step_9"),
     happenings.MessageAbandoned(),
     happenings.ToolCallsStarted(step_id="step_9"),
+    happenings.HostedToolsRan(calls=(), content=(), usage=SPENT),
     happenings.FunctionsCalled(calls=(function_call("call_9"),), content=(), usage=SPENT),
     happenings.Answered(content=(), usage=SPENT),
     happenings.BudgetSpent(reason="content_filter", content=(), usage=None),
@@ -41,9 +42,9 @@ def in_status(status: RunStatus) -> Play:
     if status == "completed":
         play.answer("yes")
     if status == "incomplete":
-        play.happen(EXAMPLES[6])
+        play.happen(EXAMPLES[7])
     if status in ("failed", "expired"):
-        play.happen(EXAMPLES[11 if status == "failed" else 10])
+        play.happen(EXAMPLES[12 if status == "failed" else 11])
     return play
 
 

@@ -11,7 +11,19 @@ from understudy.runs.happenings import Cancelled, CancelRequested
 from understudy.runs.transcript import retell, unseen
 from understudy.wire.events import BEGINNING, EventId, RunEvent
 
-from .playing import Listener, Play, function_call, names, said, told_call, told_text
+from .playing import (
+    Listener,
+    Play,
+    annotated,
+    function_call,
+    names,
+    piece,
+    said,
+    search_call,
+    told_call,
+    told_search,
+    told_text,
+)
 from .scenes import Turn, played, turns
 
 PLAIN = Turn("Hello", "", (), "done", (2,), crashes=False)
@@ -20,7 +32,7 @@ RUNS = st.lists(turns(), min_size=1, max_size=4)
 
 def kept_whole(turns: Sequence[Turn]) -> list[Turn]:
     """Return the turns whose calls are stored: those of a turn that was cut short are not."""
-    return [turn for turn in turns if not turn.calls or turn.end == "done"]
+    return [turn for turn in turns if not turn.is_calling or turn.end == "done"]
 
 
 def retold(play: Play, after: EventId = BEGINNING) -> list[RunEvent]:
@@ -181,3 +193,31 @@ def test_what_is_no_event_id_is_refused(text: str) -> None:
 @given(st.integers(0, 10**9 - 1), st.integers(0, 10**18 - 1))
 def test_event_ids_are_read_as_they_are_written(attempt: int, position: int) -> None:
     assert EventId.parse(str(EventId(attempt, position))) == EventId(attempt, position)
+
+
+def test_citations_are_retold_where_they_were_told() -> None:
+    """STR-11, ANN-07: text and markers in turn, indices from nought."""
+    text = "【1:0†source】Rain【1:1†source】【1:0†source】, snow."
+    play = Play().until_message()
+    told_text(play, ["【1:0†source】", "Ra", "in", "【1:1†source】", "【1:0†source】", ", snow."])
+    play.answer(text)
+    deltas = [event for event in retold(play) if event.width]
+    assert [(one.position, piece(one)[1]) for one in deltas] == [
+        (20, "【1:0†source】"),
+        (24, "Rain"),
+        (36, "【1:1†source】"),
+        (48, "【1:0†source】"),
+        (55, ", snow."),
+    ]
+    assert [found for one in deltas for found in annotated(one)] == [(0, 0), (1, 16), (2, 28)]
+
+
+def test_a_search_is_retold_by_its_beginning_and_its_completed_step() -> None:
+    """STR-08."""
+    play = Play().until_calls()
+    told_search(play, "step_t1", 0, search_call("call_1", "found"))
+    play.search(search_call("call_1", "found"))
+    play.start_message()
+    told_text(play, ["Rain"])
+    play.answer("Rain")
+    assert retold(play) == play.events

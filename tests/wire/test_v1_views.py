@@ -6,6 +6,7 @@ import msgspec
 
 from understudy.wire import v1
 from understudy.wire.deltas import (
+    FileCitationAnnotationDelta,
     FileSearchToolCallDelta,
     ImageFileContentDelta,
     MessageDelta,
@@ -60,6 +61,13 @@ from understudy.wire.objects.usage import Usage
 
 CITATION = FileCitationAnnotation(
     text="【4:0†source】", start_index=0, end_index=12, file_citation=FileCitation("file-1")
+)
+CITING = FileCitationAnnotationDelta(
+    index=0,
+    text="【4:0†source】",
+    start_index=0,
+    end_index=12,
+    file_citation=FileCitation("file-1"),
 )
 
 
@@ -273,7 +281,7 @@ def test_str_10_a_message_delta_loses_no_annotation() -> None:
         [
             TextContentDelta(index=0, text=TextDeltaValue(value="a", annotations=[])),
             TextContentDelta(index=0, text=TextDeltaValue(value="b")),
-            TextContentDelta(index=0, text=TextDeltaValue(value="c", annotations=[CITATION])),
+            TextContentDelta(index=0, text=TextDeltaValue(value="c", annotations=[CITING])),
             ImageFileContentDelta(index=1, image_file=ImageFile("file-1")),
         ]
     )

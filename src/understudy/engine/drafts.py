@@ -4,10 +4,25 @@ from typing import Literal
 
 import msgspec
 
-from understudy.runs.deltas import refusal_delta, text_delta
-from understudy.wire.deltas import MessageDelta
-from understudy.wire.objects.messages import Content, RefusalContent, Text, TextContent
-from understudy.wire.objects.steps import FunctionCall, FunctionToolCall
+from understudy.runs.citing import Citation
+from understudy.runs.deltas import (
+    annotated_delta,
+    call_delta,
+    refusal_delta,
+    search_delta,
+    text_delta,
+)
+from understudy.wire.deltas import MessageDelta, StepDelta
+from understudy.wire.objects.messages import (
+    Annotation,
+    Content,
+    FileCitation,
+    FileCitationAnnotation,
+    RefusalContent,
+    Text,
+    TextContent,
+)
+from understudy.wire.objects.steps import FileSearchToolCall, FunctionCall, FunctionToolCall
 
 PartKind = Literal["text", "refusal"]
 
@@ -15,16 +30,24 @@ PartKind = Literal["text", "refusal"]
 class _Part:
     """A part of a message in the making."""
 
-    __slots__ = ("kind", "pieces")
+    __slots__ = ("annotations", "kind", "length", "pieces")
 
     def __init__(self, kind: PartKind) -> None:
         self.kind = kind
         self.pieces: list[str] = []
+        self.length = 0
+        self.annotations: list[Annotation] = []
+
+    def add(self, piece: str) -> None:
+        self.pieces.append(piece)
+        self.length += len(piece)
 
     def content(self) -> Content:
         """Return the part as far as it is written."""
         written = "".join(self.pieces)
-        return TextContent(Text(written)) if self.kind == "text" else RefusalContent(written)
+        if self.kind == "text":
+            return TextContent(Text(written, [*self.annotations]))
+        return RefusalContent(written)
 
 
 class MessageDraft:
@@ -37,14 +60,32 @@ class MessageDraft:
 
     def add(self, kind: PartKind, piece: str) -> MessageDelta:
         """Add a piece and return its delta; another kind of content begins another part."""
-        begins = not self._parts or self._parts[-1].kind != kind
-        if begins:
-            self._parts.append(_Part(kind))
-        self._parts[-1].pieces.append(piece)
+        part = self._part(kind)
+        begins = not part.length
+        part.add(piece)
         index = len(self._parts) - 1
         if kind == "text":
             return text_delta(self.id, index, piece, first=begins)
         return refusal_delta(self.id, index, piece)
+
+    def cite(self, citation: Citation) -> MessageDelta:
+        """Add a marker and its annotation to the text and return their delta (ANN-02)."""
+        part = self._part("text")
+        annotation = FileCitationAnnotation(
+            text=citation.marker,
+            start_index=part.length,
+            end_index=part.length + len(citation.marker),
+            file_citation=FileCitation(citation.source.file_id, citation.source.quote),
+        )
+        part.add(citation.marker)
+        part.annotations.append(annotation)
+        number = len(part.annotations) - 1
+        return annotated_delta(self.id, len(self._parts) - 1, number, annotation)
+
+    def _part(self, kind: PartKind) -> _Part:
+        if not self._parts or self._parts[-1].kind != kind:
+            self._parts.append(_Part(kind))
+        return self._parts[-1]
 
     def content(self) -> tuple[Content, ...]:
         """Return the message as far as it is written."""
@@ -67,6 +108,15 @@ class CallDraft:
         """Add a piece of the arguments."""
         self._arguments.append(piece)
 
+    @property
+    def arguments(self) -> str:
+        """Return the arguments as far as they are written."""
+        return "".join(self._arguments)
+
+    def header(self, step_id: str, index: int) -> StepDelta:
+        """Return the delta that begins the call."""
+        return call_delta(step_id, index, self.id, self.name)
+
     def untold(self) -> str:
         """Return the arguments that have not been told yet; from now on they have been."""
         pieces = self._arguments[self._told :]
@@ -76,12 +126,30 @@ class CallDraft:
     def is_whole(self) -> bool:
         """Return whether the arguments are complete JSON, so that no more will come."""
         try:
-            msgspec.json.decode("".join(self._arguments))
+            msgspec.json.decode(self.arguments)
         except msgspec.DecodeError:
             return False
         return True
 
     def finished(self) -> FunctionToolCall:
         """Return the call with its arguments as the model wrote them."""
-        function = FunctionCall(name=self.name, arguments="".join(self._arguments))
+        function = FunctionCall(name=self.name, arguments=self.arguments)
         return FunctionToolCall(id=self.id, function=function)
+
+
+class HostedCallDraft(CallDraft):
+    """A call of a hosted tool in the making: of a search, only its beginning is told (STR-08)."""
+
+    __slots__ = ("_begun",)
+
+    def __init__(self, call_id: str, name: str, begun: FileSearchToolCall) -> None:
+        super().__init__(call_id, name)
+        self._begun = begun
+
+    def header(self, step_id: str, index: int) -> StepDelta:
+        """Return the delta that begins the call."""
+        return search_delta(step_id, index, self._begun)
+
+    def untold(self) -> str:
+        """Return nothing: clients do not see what is searched for."""
+        return ""

@@ -13,6 +13,7 @@ import structlog
 from understudy.engine.backoff import Backoff
 from understudy.engine.hold import Hold, Superseded
 from understudy.engine.request import build_request
+from understudy.engine.toolbox import Toolbox, Tools, missing_tools
 from understudy.engine.turn import Turn
 from understudy.errors import NotAllowed, Unavailable, UpstreamBusy, UpstreamError
 from understudy.operations.ports import Ports
@@ -23,9 +24,12 @@ from understudy.runs.happenings import (
     Expired,
     Failed,
     Happening,
+    HostedToolsRan,
 )
-from understudy.runs.planning import Plan, hosted_tools, plan
+from understudy.runs.hosted import Offers
+from understudy.runs.planning import HOSTED_ROUNDS_MAX, Plan, hosted_rounds, plan
 from understudy.storage.base import RunRecord
+from understudy.tools.base import ToolFailed
 from understudy.upstream.base import ModelRequest
 from understudy.wire.objects.messages import Content
 from understudy.wire.objects.runs import LastError
@@ -38,12 +42,15 @@ SORRY = "Sorry, something went wrong."  # RUN-1D
 class Leg:
     """One attempt of one worker at one run."""
 
-    def __init__(self, record: RunRecord, ports: Ports, *, lease_until: float) -> None:
+    def __init__(
+        self, record: RunRecord, ports: Ports, tools: Tools, *, lease_until: float
+    ) -> None:
         self._hold = Hold(record, ports.storage, ports.dispatch, ports.clock)
         self._storage = ports.storage
         self._models = ports.models
         self._files = ports.files
         self._clock = ports.clock
+        self._tools = tools
         self._lease_until = lease_until
         self._turn: Turn | None = None
         self._limit: asyncio.Timeout | None = None
@@ -83,6 +90,9 @@ class Leg:
             # The database or the files are down for a while. The run is not to blame: it stays as
             # it is, and is taken up again when its lease is over.
             raise
+        except ToolFailed as failure:
+            log.warning("tool_failed", run_id=self._run_id, cause=failure.message)
+            return self._failed("server_error", failure.message)
         except UpstreamError as error:
             log.warning("upstream_failed", run_id=self._run_id, cause=error.message)
             code = "rate_limit_exceeded" if error.rate_limited else "server_error"
@@ -107,33 +117,50 @@ class Leg:
         return asyncio.timeout(0 if self._interrupted else max(seconds_left, 0))
 
     async def _work(self) -> Happening:
-        state = self._hold.state
-        unavailable = hosted_tools(state.run)
-        if unavailable:
-            message = f"The tool {unavailable[0]!r} is not available on this server."
+        """Take turns with the model until it answers or calls functions of the client."""
+        run = self._hold.state.run
+        missing = missing_tools(run, self._tools)
+        if missing:
+            message = f"The tool {missing[0]!r} is not available on this server."
             return self._failed("server_error", message)
-        planned = plan(state, self._models.context_window_tokens(state.run.model))
+        toolbox = Toolbox(run, self._hold.project_id, self._storage, self._tools)
+        offers = await toolbox.offers()
+        while hosted_rounds(self._hold.state) <= HOSTED_ROUNDS_MAX + 1:
+            happening = await self._take_turn(toolbox, offers)
+            if not isinstance(happening, HostedToolsRan):
+                return happening
+            await self._hold.happen(happening)
+            self._turn = None
+        return self._failed("server_error", "The model does not stop calling tools.")
+
+    async def _take_turn(self, toolbox: Toolbox, offers: Offers) -> Happening:
+        state = self._hold.state
+        window_tokens = self._models.context_window_tokens(state.run.model)
+        planned = plan(state, window_tokens, offers)
         if not isinstance(planned, Plan):
             return BudgetSpent(reason=planned, content=(), usage=None)
         request = await build_request(
             self._storage, self._files, self._hold.project_id, state, planned
         )
-        return await self._ask(request)
+        turn = await self._ask(request, toolbox)
+        return await turn.outcome()
 
-    async def _ask(self, request: ModelRequest) -> Happening:
+    async def _ask(self, request: ModelRequest, toolbox: Toolbox) -> Turn:
         """Call the model, again and again while it is too busy and there is time left."""
         backoff = Backoff()
         calls_max = None if self._hold.state.run.parallel_tool_calls else 1
         while True:
-            self._turn = Turn(self._hold, calls_max=calls_max)
+            self._turn = turn = Turn(self._hold, toolbox, calls_max=calls_max)
             try:
-                return await self._turn.play(self._models.stream(request))
+                await turn.play(self._models.stream(request))
             except UpstreamBusy as busy:
                 pause = backoff.next_seconds(busy.retry_after_seconds)
                 if self._clock.now() + pause >= self._hold.state.deadline:
                     raise
                 log.info("upstream_busy", run_id=self._run_id, pause_seconds=pause)
                 await asyncio.sleep(pause)
+            else:
+                return turn
 
     async def _conclude(self, happening: Happening | None) -> None:
         """Commit the outcome; when the run has moved meanwhile, do what its rows ask for."""

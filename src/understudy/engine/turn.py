@@ -1,4 +1,7 @@
-"""One call of the model: its deltas told as they come, its end made into a happening.
+"""One turn of the model: its deltas told as they come, its end made into a happening.
+
+When the model has called hosted tools, their work belongs to the turn. What they have found is
+cited in later turns, whose text is searched for markers (``runs/citing.py``).
 
 An earlier attempt may have left a message or a tool step open. They are written anew under the
 same ids, so that clients see one message and never two. A message that the earlier attempt had
@@ -6,19 +9,22 @@ completed before its calls stays as it is: what the model says before its calls 
 back, and told only if no calls come and it is the answer.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from itertools import pairwise
 
 from understudy.engine.drafts import CallDraft, MessageDraft, PartKind
 from understudy.engine.hold import Hold
+from understudy.engine.toolbox import Toolbox
 from understudy.ids import new_id
-from understudy.runs.deltas import arguments_delta, call_delta, width_of_header
+from understudy.runs.citing import Citation
+from understudy.runs.deltas import arguments_delta, width_of_header
 from understudy.runs.happenings import (
     Answered,
     BudgetSpent,
     FunctionsCalled,
     Happening,
+    HostedToolsRan,
     MessageAbandoned,
     MessageStarted,
     ToolCallsStarted,
@@ -35,7 +41,7 @@ from understudy.upstream.base import (
 from understudy.upstream.base import Usage as ModelUsage
 from understudy.wire.deltas import StepDelta
 from understudy.wire.objects.messages import Content
-from understudy.wire.objects.steps import RunStep
+from understudy.wire.objects.steps import FunctionToolCall, RunStep
 from understudy.wire.objects.usage import CompletionTokensDetails, PromptTokenDetails, Usage
 
 BYTES_PER_TOKEN = 4
@@ -44,9 +50,11 @@ BYTES_PER_TOKEN = 4
 class Turn:
     """What the model says and calls in one go."""
 
-    def __init__(self, hold: Hold, *, calls_max: int | None) -> None:
+    def __init__(self, hold: Hold, toolbox: Toolbox, *, calls_max: int | None) -> None:
         self._hold = hold
+        self._toolbox = toolbox
         self._calls_max = calls_max
+        self._citing = toolbox.citing(hold.state)
         self._message: MessageDraft | None = None
         self._calls: list[CallDraft] = []
         self._telling = 0
@@ -58,8 +66,8 @@ class Turn:
         self._reason: FinishReason = "stop"
         self._bytes_written = 0
 
-    async def play(self, batches: AsyncGenerator[Sequence[ModelEvent]]) -> Happening:
-        """Tell the model's events to the end and return what they amount to."""
+    async def play(self, batches: AsyncGenerator[Sequence[ModelEvent]]) -> None:
+        """Tell the model's events to the end."""
         async with aclosing(batches):
             async for batch in batches:
                 for event in batch:
@@ -69,8 +77,23 @@ class Turn:
             self._tell_calls(self._step_id, to_the_end=True)
         else:
             await self._tell_held_back()
+        await self._end_text()
         await self._abandon_left_message()
-        return self._outcome()
+        self._hold.flush()
+
+    async def outcome(self) -> Happening:
+        """Return what the turn amounts to, once the hosted tools that it calls have run."""
+        usage = self._counted()
+        if self._reason == "content_filter":
+            return BudgetSpent(reason="content_filter", content=self.content, usage=usage)
+        if self._reason == "length":
+            return BudgetSpent(reason="max_completion_tokens", content=self.content, usage=usage)
+        if not self._calls:
+            return Answered(content=self.content, usage=usage)
+        calls = await self._toolbox.finished(self._calls, self._hold.state)
+        if any(isinstance(call, FunctionToolCall) for call in calls):
+            return FunctionsCalled(calls=calls, content=self.content, usage=usage)
+        return HostedToolsRan(calls=calls, content=self.content, usage=usage)
 
     @property
     def content(self) -> tuple[Content, ...]:
@@ -94,9 +117,32 @@ class Turn:
         if self._has_spoken:
             self._held_back.append((kind, words))
             return
+        if self._citing is None:
+            await self._write(kind, words)
+        elif kind == "text":
+            await self._write_cited(self._citing.take(words))
+        else:
+            await self._end_text()
+            await self._write(kind, words)
+
+    async def _write(self, kind: PartKind, words: str) -> None:
         message = self._message or await self._start_message()
         delta = message.add(kind, words)
         self._hold.tell("thread.message.delta", delta, len(words), resumed=message.resumed)
+
+    async def _write_cited(self, written: Iterable[str | Citation]) -> None:
+        for each in written:
+            if isinstance(each, str):
+                await self._write("text", each)
+            else:
+                message = self._message or await self._start_message()
+                delta, width = message.cite(each), len(each.marker)
+                self._hold.tell("thread.message.delta", delta, width, resumed=message.resumed)
+
+    async def _end_text(self) -> None:
+        """Tell what looked like the beginning of a marker and was none."""
+        if self._citing is not None:
+            await self._write_cited(self._citing.end())
 
     async def _tell_held_back(self) -> None:
         self._has_spoken = False
@@ -120,7 +166,7 @@ class Turn:
         self._bytes_written += len(delta.arguments.encode())
         step_id = self._step_id or await self._start_tool_step()
         if delta.index == len(self._calls):
-            self._calls.append(CallDraft(delta.id or new_id("call"), delta.name or ""))
+            self._calls.append(self._toolbox.draft(delta.id or new_id("call"), delta.name or ""))
         if delta.arguments:
             self._calls[delta.index].add(delta.arguments)
         self._tell_calls(step_id)
@@ -141,12 +187,13 @@ class Turn:
     def _tell_call(self, step_id: str, index: int, call: CallDraft) -> None:
         if not call.is_announced:
             call.is_announced = True
-            self._tell_step(call_delta(step_id, index, call.id, call.name), width_of_header)
+            self._tell_step(call.header(step_id, index), width_of_header)
         arguments = call.untold()
         if arguments:
             self._tell_step(arguments_delta(step_id, index, arguments), len(arguments))
 
     async def _start_tool_step(self) -> str:
+        await self._end_text()
         await self._abandon_left_message()
         left_open = next((s for s in self._hold.state.open_steps if s.type == "tool_calls"), None)
         if left_open is not None:
@@ -166,17 +213,6 @@ class Turn:
 
     def _tell_step(self, piece: StepDelta, width: int) -> None:
         self._hold.tell("thread.run.step.delta", piece, width, resumed=self._step_resumed)
-
-    def _outcome(self) -> Happening:
-        usage = self._counted()
-        if self._reason == "content_filter":
-            return BudgetSpent(reason="content_filter", content=self.content, usage=usage)
-        if self._reason == "length":
-            return BudgetSpent(reason="max_completion_tokens", content=self.content, usage=usage)
-        if self._calls:
-            calls = tuple(call.finished() for call in self._calls)
-            return FunctionsCalled(calls=calls, content=self.content, usage=usage)
-        return Answered(content=self.content, usage=usage)
 
     def _counted(self) -> Usage:
         """Return the tokens that the upstream counted, or an estimate of what was written.

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from understudy.engine.leg import Leg
+from understudy.engine.toolbox import Tools
 from understudy.errors import Unavailable
 from understudy.operations.ports import Ports
 from understudy.runs.status import CLAIMABLE
@@ -18,10 +19,11 @@ log = structlog.get_logger("understudy.engine")
 
 
 class Worker:
-    """Runs legs, at most ``legs_max`` at a time."""
+    """Runs legs, at most ``legs_max`` at a time, with the hosted tools of this process."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, tools: Tools) -> None:
         self._ports = ports
+        self._tools = tools
         self._storage = ports.storage
         self._dispatch = ports.dispatch
         self._clock = ports.clock
@@ -75,7 +77,8 @@ class Worker:
         record = await self._storage.run_record(run_id)
         if record is None or not self._is_free(record):
             return
-        leg = Leg(record, self._ports, lease_until=self._clock.now() + self._lease_seconds)
+        lease_until = self._clock.now() + self._lease_seconds
+        leg = Leg(record, self._ports, self._tools, lease_until=lease_until)
         self._legs[run_id] = leg
         try:
             await leg.run()

@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct, json
+
+from understudy.runs.citations import passages
+from understudy.runs.hosted import HostedType, hosted_names
 from understudy.wire.objects.messages import (
     ImageFileContent,
     ImageUrlContent,
@@ -12,9 +16,11 @@ from understudy.wire.objects.messages import (
 )
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import (
+    FileSearchToolCall,
     FunctionToolCall,
     MessageCreationDetails,
     RunStep,
+    ToolCall,
     ToolCallsDetails,
 )
 
@@ -53,7 +59,7 @@ def assemble(
     system = [{"role": "system", "content": run.instructions}] if run.instructions else []
     earlier = [_chat_message(m, images) for m in messages if m.run_id != run.id and m.content]
     written = {m.id: _chat_message(m, images) for m in messages if m.run_id == run.id and m.content}
-    own = _own_turns(steps, written)
+    own = _own_turns(steps, written, hosted_names(run))
     last = run.truncation_strategy.last_messages
     if last is not None:
         earlier = earlier[-last:]
@@ -91,7 +97,9 @@ def _parts(message: Message, images: Mapping[str, str]) -> Iterable[dict[str, An
             yield {"type": "image_url", "image_url": {"url": url, "detail": detail}}
 
 
-def _own_turns(steps: Sequence[RunStep], written: Mapping[str, ChatMessage]) -> list[ChatMessage]:
+def _own_turns(
+    steps: Sequence[RunStep], written: Mapping[str, ChatMessage], names: Mapping[HostedType, str]
+) -> list[ChatMessage]:
     """Return what this run has said and called so far, with the outputs of its calls."""
     turns: list[ChatMessage] = []
     spoken: ChatMessage | None = None
@@ -105,26 +113,45 @@ def _own_turns(steps: Sequence[RunStep], written: Mapping[str, ChatMessage]) -> 
         # Text right before calls is of the same turn: it goes with them, or, when they are still
         # open, is to be said again with them.
         if step.status == "completed":
-            turns += _calls_and_outputs(details, spoken["content"] if spoken else None)
+            turns += _calls_and_outputs(details, spoken["content"] if spoken else None, names)
         spoken = None
     return [*turns, spoken] if spoken else turns
 
 
-def _calls_and_outputs(details: ToolCallsDetails, spoken: str | None) -> list[ChatMessage]:
-    calls = [call for call in details.tool_calls if isinstance(call, FunctionToolCall)]
+class _Called(Struct, frozen=True):
+    """A call and its output as the model reads them."""
+
+    id: str
+    name: str
+    arguments: str
+    output: str
+
+
+def _calls_and_outputs(
+    details: ToolCallsDetails, spoken: str | None, names: Mapping[HostedType, str]
+) -> list[ChatMessage]:
+    calls = [_called(call, names) for call in details.tool_calls]
     asked = [
         {
             "id": call.id,
             "type": "function",
-            "function": {"name": call.function.name, "arguments": call.function.arguments},
+            "function": {"name": call.name, "arguments": call.arguments},
         }
         for call in calls
     ]
-    outputs = [
-        {"role": "tool", "tool_call_id": call.id, "content": call.function.output or ""}
-        for call in calls
-    ]
+    outputs = [{"role": "tool", "tool_call_id": call.id, "content": call.output} for call in calls]
     return [{"role": "assistant", "content": spoken, "tool_calls": asked}, *outputs]
+
+
+def _called(call: ToolCall, names: Mapping[HostedType, str]) -> _Called:
+    if isinstance(call, FunctionToolCall):
+        function = call.function
+        return _Called(call.id, function.name, function.arguments, function.output or "")
+    if isinstance(call, FileSearchToolCall):
+        search = call.file_search
+        arguments = json.encode({"query": search.query or ""}).decode()
+        return _Called(call.id, names["file_search"], arguments, passages(search))
+    raise NotImplementedError(f"No model can be told of {type(call).__name__} yet.")
 
 
 def _fitted(messages: list[ChatMessage], tokens_max: int) -> list[ChatMessage]:

@@ -4,6 +4,11 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from understudy.wire.deltas import (
+    AnnotationDelta,
+    FileCitationAnnotationDelta,
+    FilePathAnnotationDelta,
+    FileSearchDelta,
+    FileSearchToolCallDelta,
     FunctionDelta,
     FunctionToolCallDelta,
     MessageDelta,
@@ -13,9 +18,12 @@ from understudy.wire.deltas import (
     StepDeltaBody,
     TextContentDelta,
     TextDeltaValue,
+    ToolCallDelta,
     ToolCallsDeltaDetails,
 )
 from understudy.wire.events import RunEvent
+from understudy.wire.objects.messages import Annotation, FileCitationAnnotation
+from understudy.wire.objects.steps import FileSearchToolCall
 
 # The delta that names a call, and so stands before its arguments, takes one position.
 width_of_header = 1
@@ -26,6 +34,35 @@ def text_delta(message_id: str, index: int, value: str, *, first: bool) -> Messa
     text = TextDeltaValue(value=value, annotations=[] if first else UNSET)
     content = TextContentDelta(index=index, text=text)
     return MessageDelta(id=message_id, delta=MessageDeltaBody([content]))
+
+
+def annotated_delta(
+    message_id: str, index: int, number: int, annotation: Annotation
+) -> MessageDelta:
+    """Return the text that an annotation is about, with it, the ``number``-th of its part.
+
+    It stands alone: whoever has this text has the annotation, too (STR-11, ANN-07).
+    """
+    text = TextDeltaValue(
+        value=annotation.text, annotations=[_annotation_delta(number, annotation)]
+    )
+    content = TextContentDelta(index=index, text=text)
+    return MessageDelta(id=message_id, delta=MessageDeltaBody([content]))
+
+
+def _annotation_delta(number: int, annotation: Annotation) -> AnnotationDelta:
+    text, start, end = annotation.text, annotation.start_index, annotation.end_index
+    if isinstance(annotation, FileCitationAnnotation):
+        return FileCitationAnnotationDelta(
+            index=number,
+            text=text,
+            start_index=start,
+            end_index=end,
+            file_citation=annotation.file_citation,
+        )
+    return FilePathAnnotationDelta(
+        index=number, text=text, start_index=start, end_index=end, file_path=annotation.file_path
+    )
 
 
 def refusal_delta(message_id: str, index: int, refusal: str) -> MessageDelta:
@@ -40,23 +77,36 @@ def call_delta(step_id: str, index: int, call_id: str, name: str) -> StepDelta:
     return _step_delta(step_id, FunctionToolCallDelta(index=index, id=call_id, function=function))
 
 
+def search_delta(step_id: str, index: int, call: FileSearchToolCall) -> StepDelta:
+    """Return the one delta of a search, which shows no results (STR-08)."""
+    search = FileSearchDelta(ranking_options=call.file_search.ranking_options)
+    return _step_delta(
+        step_id, FileSearchToolCallDelta(index=index, id=call.id, file_search=search)
+    )
+
+
 def arguments_delta(step_id: str, index: int, arguments: str) -> StepDelta:
     """Return more of a call's arguments (STR-09)."""
     function = FunctionDelta(arguments=arguments)
     return _step_delta(step_id, FunctionToolCallDelta(index=index, function=function))
 
 
-def _step_delta(step_id: str, call: FunctionToolCallDelta) -> StepDelta:
+def _step_delta(step_id: str, call: ToolCallDelta) -> StepDelta:
     return StepDelta(id=step_id, delta=StepDeltaBody(ToolCallsDeltaDetails(tool_calls=[call])))
 
 
 def cut(event: RunEvent, seen: int) -> RunEvent:
-    """Return the delta without its first ``seen`` code points."""
+    """Return the delta without its first ``seen`` code points.
+
+    An annotation comes with the rest of its text, since it cannot have been seen before.
+    """
     rest = event.width - seen
     if isinstance(event.data, MessageDelta):
         part = event.data.delta.content[0]
         if isinstance(part, TextContentDelta):
-            cut_part = replace(part, text=TextDeltaValue(value=part.text.value[seen:]))
+            annotations = part.text.annotations or UNSET
+            text = TextDeltaValue(value=part.text.value[seen:], annotations=annotations)
+            cut_part = replace(part, text=text)
             data = replace(event.data, delta=MessageDeltaBody([cut_part]))
             return replace(event, data=data, width=rest)
         if isinstance(part, RefusalContentDelta):
@@ -86,12 +136,14 @@ class TextRun:
 
     @classmethod
     def begun_by(cls, event: RunEvent) -> "TextRun | None":
-        """Return a run that begins with the event, or None when it is no text delta."""
+        """Return a run that begins with the event, or None when it is no plain text delta."""
         data = event.data
         if not isinstance(data, MessageDelta):
             return None
         part = data.delta.content[0]
-        return cls(event, data.id, part) if isinstance(part, TextContentDelta) else None
+        if not isinstance(part, TextContentDelta) or part.text.annotations:
+            return None
+        return cls(event, data.id, part)
 
     def take(self, event: RunEvent) -> bool:
         """Add the event if it goes on with this text: no annotations, no other attempt."""

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from understudy.wire.objects.messages import Content
 from understudy.wire.objects.runs import LastError, RunIncompleteReason
-from understudy.wire.objects.steps import FunctionToolCall
+from understudy.wire.objects.steps import ToolCall
 from understudy.wire.objects.usage import Usage
 
 
@@ -41,13 +41,24 @@ class ToolCallsStarted(Happening, frozen=True, kw_only=True):
     content: tuple[Content, ...] = ()
 
 
-class FunctionsCalled(Happening, frozen=True, kw_only=True):
-    """The model's turn ended with calls of the client's functions (RUN-12).
+class HostedToolsRan(Happening, frozen=True, kw_only=True):
+    """The model's turn ended with calls of hosted tools only, and these have done their work.
 
     ``content`` is what it said after the first call, which hardly any model does.
     """
 
-    calls: tuple[FunctionToolCall, ...]
+    calls: tuple[ToolCall, ...]
+    content: tuple[Content, ...]
+    usage: Usage
+
+
+class FunctionsCalled(Happening, frozen=True, kw_only=True):
+    """The model's turn ended with calls of the client's functions (RUN-12).
+
+    Calls of hosted tools among them have done their work already. ``content`` as before.
+    """
+
+    calls: tuple[ToolCall, ...]
     content: tuple[Content, ...]
     usage: Usage
 

@@ -6,7 +6,7 @@ clients are told, in the order of STR-04 to STR-13. Nothing here waits, reads a 
 a change takes effect only when storage finds the status and the attempt that it expects.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,6 +38,7 @@ from understudy.wire.objects.steps import (
     RunStep,
     StepStatus,
     StepType,
+    ToolCall,
     ToolCallsDetails,
 )
 from understudy.wire.objects.usage import Usage
@@ -165,6 +166,9 @@ class _Draft:
             if step.type == "message_creation":
                 self.end_step(step, "completed", completed_at=self.now, usage=Usage())
 
+    def open_tool_steps(self) -> list[RunStep]:
+        return [step for step in self.state.open_steps if step.type == "tool_calls"]
+
     def new_step(self, step_id: str, details: MessageCreationDetails | ToolCallsDetails) -> RunStep:
         kind: StepType = (
             "tool_calls" if isinstance(details, ToolCallsDetails) else "message_creation"
@@ -226,27 +230,41 @@ def _tool_calls_started(draft: _Draft, happening: h.ToolCallsStarted) -> None:
     draft.start_step(draft.new_step(happening.step_id, ToolCallsDetails()))
 
 
+def _hosted_tools_ran(draft: _Draft, happening: h.HostedToolsRan) -> None:
+    """Complete the step with all that came of its calls; the same leg goes on (STEP-09)."""
+    draft.complete_message(happening.content)
+    draft.complete_message_step()
+    for step in draft.open_tool_steps():
+        details = ToolCallsDetails(tool_calls=[*happening.calls])
+        draft.end_step(
+            step,
+            "completed",
+            completed_at=draft.now,
+            step_details=details,
+            usage=happening.usage,
+        )
+
+
 def _functions_called(draft: _Draft, happening: h.FunctionsCalled) -> None:
     """The step stays open until the outputs arrive (STEP-05), so it shows no usage yet."""
     draft.lease_until = None
     draft.complete_message(happening.content)
     draft.complete_message_step()
-    calls = list(happening.calls)
-    for step in draft.state.open_steps:
-        if step.type == "tool_calls":
-            details = ToolCallsDetails(tool_calls=[*calls])
-            draft.steps.append(replace(step, step_details=details))
+    for step in draft.open_tool_steps():
+        details = ToolCallsDetails(tool_calls=[*happening.calls])
+        draft.steps.append(replace(step, step_details=details))
     draft.pending_usage = happening.usage
-    draft.emit_run(required_action=required_action(calls))
+    draft.emit_run(required_action=required_action(happening.calls))
 
 
-def required_action(calls: list[FunctionToolCall]) -> RequiredAction:
-    """Return what asks the client for the outputs of these calls (RUN-12)."""
+def required_action(calls: Iterable[ToolCall]) -> RequiredAction:
+    """Return what asks the client for the outputs of those calls that are its own (RUN-12)."""
     required = [
         RequiredToolCall(
             id=call.id, function=CalledFunction(call.function.name, call.function.arguments)
         )
         for call in calls
+        if isinstance(call, FunctionToolCall)
     ]
     return RequiredAction(submit_tool_outputs=SubmitToolOutputs(required))
 
@@ -338,6 +356,7 @@ _MEANINGS: dict[type[h.Happening], Callable[[_Draft, Any], None]] = {
     h.MessageStarted: _message_started,
     h.MessageAbandoned: _message_abandoned,
     h.ToolCallsStarted: _tool_calls_started,
+    h.HostedToolsRan: _hosted_tools_ran,
     h.FunctionsCalled: _functions_called,
     h.ToolOutputsSubmitted: _tool_outputs_submitted,
     h.Answered: _answered,

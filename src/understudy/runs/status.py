@@ -20,6 +20,7 @@ TABLE: Mapping[RunStatus, Mapping[str, RunStatus]] = {
         "MessageStarted": "in_progress",
         "ToolCallsStarted": "in_progress",
         "MessageAbandoned": "in_progress",
+        "HostedToolsRan": "in_progress",
         "FunctionsCalled": "requires_action",
         "Answered": "completed",
         "BudgetSpent": "incomplete",

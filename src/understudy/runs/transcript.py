@@ -12,19 +12,26 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from understudy.runs.deltas import (
+    annotated_delta,
     arguments_delta,
     call_delta,
     cut,
     refusal_delta,
+    search_delta,
     text_delta,
     width_of_header,
 )
 from understudy.runs.journal import Entry
 from understudy.runs.machine import required_action
 from understudy.wire.events import EventId, RunEvent
-from understudy.wire.objects.messages import Message, RefusalContent, TextContent
+from understudy.wire.objects.messages import Message, RefusalContent, Text, TextContent
 from understudy.wire.objects.runs import Run
-from understudy.wire.objects.steps import FunctionToolCall, RunStep, ToolCallsDetails
+from understudy.wire.objects.steps import (
+    FileSearchToolCall,
+    FunctionToolCall,
+    RunStep,
+    ToolCallsDetails,
+)
 from understudy.wire.objects.threads import Thread
 
 
@@ -114,8 +121,7 @@ def _action_at(story: Story, entry: Entry) -> Any:
     for step_id in reversed(begun):
         step = story.steps.get(step_id)
         if step and isinstance(step.step_details, ToolCallsDetails):
-            calls = [c for c in step.step_details.tool_calls if isinstance(c, FunctionToolCall)]
-            return required_action(calls)
+            return required_action(step.step_details.tool_calls)
     return None
 
 
@@ -182,10 +188,24 @@ def _delta_name(event: RunEvent) -> Any:
 
 def _message_pieces(message: Message) -> Iterator[tuple[Any, int]]:
     for index, part in enumerate(message.content):
-        if isinstance(part, TextContent) and part.text.value:
-            yield text_delta(message.id, index, part.text.value, first=True), len(part.text.value)
+        if isinstance(part, TextContent):
+            yield from _text_pieces(message.id, index, part.text)
         elif isinstance(part, RefusalContent) and part.refusal:
             yield refusal_delta(message.id, index, part.refusal), len(part.refusal)
+
+
+def _text_pieces(message_id: str, index: int, text: Text) -> Iterator[tuple[Any, int]]:
+    """Yield plain text and citations in turn, each citation for itself, as they were told."""
+    told = 0
+    for number, annotation in enumerate(text.annotations):
+        plain = text.value[told : annotation.start_index]
+        if plain:
+            yield text_delta(message_id, index, plain, first=not told), len(plain)
+        yield annotated_delta(message_id, index, number, annotation), len(annotation.text)
+        told = annotation.end_index
+    plain = text.value[told:]
+    if plain:
+        yield text_delta(message_id, index, plain, first=not told), len(plain)
 
 
 def _step_pieces(step: RunStep) -> Iterator[tuple[Any, int]]:
@@ -197,3 +217,5 @@ def _step_pieces(step: RunStep) -> Iterator[tuple[Any, int]]:
             if call.function.arguments:
                 arguments = call.function.arguments
                 yield arguments_delta(step.id, index, arguments), len(arguments)
+        elif isinstance(call, FileSearchToolCall):
+            yield search_delta(step.id, index, call), width_of_header

@@ -8,15 +8,38 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from understudy.wire.objects.messages import Annotation, ImageFile
+from understudy.wire.objects.messages import FileCitation, FilePath, ImageFile
 from understudy.wire.objects.steps import ImageReference, StepRankingOptions
+
+
+class FileCitationAnnotationDelta(Struct, tag_field="type", tag="file_citation", kw_only=True):
+    """A citation, whole, at its place among the annotations of the part (ANN-07)."""
+
+    index: int
+    text: str
+    start_index: int
+    end_index: int
+    file_citation: FileCitation
+
+
+class FilePathAnnotationDelta(Struct, tag_field="type", tag="file_path", kw_only=True):
+    """A link to a produced file, whole, at its place among the annotations of the part."""
+
+    index: int
+    text: str
+    start_index: int
+    end_index: int
+    file_path: FilePath
+
+
+AnnotationDelta = FileCitationAnnotationDelta | FilePathAnnotationDelta
 
 
 class TextDeltaValue(Struct, kw_only=True):
     """More text; ``annotations`` only in the first delta of a part and in citations (STR-10)."""
 
     value: str
-    annotations: list[Annotation] | UnsetType = UNSET
+    annotations: list[AnnotationDelta] | UnsetType = UNSET
 
 
 class TextContentDelta(Struct, tag_field="type", tag="text", kw_only=True):

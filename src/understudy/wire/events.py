@@ -87,6 +87,9 @@ BEGINNING = EventId(0, 0)
 FIRST_POSITION = 1
 
 
+EventData = Thread | Run | RunStep | Message | MessageDelta | StepDelta
+
+
 class RunEvent(Struct, frozen=True, kw_only=True):
     """One thing that a client is told about a run.
 
@@ -97,7 +100,7 @@ class RunEvent(Struct, frozen=True, kw_only=True):
     attempt: int
     position: int
     name: EventName
-    data: Thread | Run | RunStep | Message | MessageDelta | StepDelta
+    data: EventData
     width: int = 0
     resumed: bool = False
 

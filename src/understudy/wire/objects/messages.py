@@ -13,7 +13,10 @@ ImageDetail = Literal["auto", "low", "high"]
 
 
 class FileCitation(Struct, frozen=True):
-    """The file that a passage comes from; ``quote`` is required in v1 and gone in v2 (ANN-01)."""
+    """The file that a passage comes from.
+
+    ``quote`` is stored; v1 requires it, and v2 does not show it (ANN-01).
+    """
 
     file_id: str
     quote: str | UnsetType = UNSET

@@ -66,7 +66,7 @@ class SearchResultText(Struct, frozen=True, kw_only=True):
 
 
 class SearchResult(Struct, kw_only=True):
-    """A found file; ``content`` only by ``include[]`` (STEP-08)."""
+    """A found passage; ``content`` is always stored and shown only by ``include[]`` (STEP-08)."""
 
     file_id: str
     file_name: str
@@ -83,10 +83,16 @@ class StepRankingOptions(Struct, frozen=True, kw_only=True):
 
 
 class FileSearchCall(Struct, kw_only=True):
-    """A search and its results."""
+    """A search and its results.
+
+    ``query`` and ``place``, the first number of the markers that cite these results (ANN-03), are
+    stored for the model, which reads its searches again, and never shown.
+    """
 
     ranking_options: StepRankingOptions = StepRankingOptions()
     results: list[SearchResult] = []
+    query: str | UnsetType = UNSET
+    place: int | UnsetType = UNSET
 
 
 class FileSearchToolCall(Struct, tag_field="type", tag="file_search", kw_only=True):

@@ -5,13 +5,20 @@ from typing import TypeVar
 
 from msgspec import UNSET, structs
 
+from understudy.wire.deltas import FileCitationAnnotationDelta, FilePathAnnotationDelta
 from understudy.wire.objects.messages import (
     FileCitation,
     FileCitationAnnotation,
     FilePathAnnotation,
 )
 
-A = TypeVar("A", bound=FileCitationAnnotation | FilePathAnnotation)
+A = TypeVar(
+    "A",
+    bound=FileCitationAnnotation
+    | FilePathAnnotation
+    | FileCitationAnnotationDelta
+    | FilePathAnnotationDelta,
+)
 
 
 def quoted(newer: Sequence[A]) -> list[A]:
@@ -20,7 +27,7 @@ def quoted(newer: Sequence[A]) -> list[A]:
 
 
 def _quoted(newer: A) -> A:
-    if not isinstance(newer, FileCitationAnnotation):
+    if not isinstance(newer, FileCitationAnnotation | FileCitationAnnotationDelta):
         return newer
     if newer.file_citation.quote is not UNSET:
         return newer
