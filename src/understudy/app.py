@@ -14,17 +14,27 @@ import structlog
 from understudy.api.server import Server
 from understudy.clock import SystemClock
 from understudy.dispatch.in_process import InProcessDispatch
+from understudy.engine.ingestion import Ingestion
 from understudy.engine.sweeper import Sweeper
 from understudy.engine.worker import Worker
 from understudy.errors import Misconfigured
 from understudy.files.opening import files_from
 from understudy.operations.ports import Ports
+from understudy.retrieval.reading.limits import ReadingLimits
+from understudy.retrieval.reading.reader import Reader
+from understudy.retrieval.searching import Searching
+from understudy.runs.hosted import HostedType
 from understudy.settings import Settings, UpstreamSettings
+from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
-from understudy.upstream.base import Upstream
+from understudy.tools.base import HostedTool
+from understudy.tools.file_search import FileSearch
+from understudy.upstream.base import Embedder, Reranker, Upstream
 from understudy.upstream.catalogue import Catalogue, Entry
 from understudy.upstream.chat_completions import ChatCompletions
 from understudy.upstream.demo import Demo
+from understudy.upstream.embeddings import Embeddings
+from understudy.upstream.reranking import Reranking
 from understudy.upstream.scripted import Scripted
 
 log = structlog.get_logger("understudy")
@@ -44,11 +54,7 @@ def open_storage(settings: Settings) -> SqliteStorage:
 
 def open_models(settings: Settings) -> Catalogue:
     """Build all upstreams: those of the file, the one of the environment, and the demo."""
-    entries = [_entry(one) for one in settings.upstreams]
-    if settings.upstream_url:
-        key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
-        upstream = ChatCompletions("environment", settings.upstream_url, key)
-        entries.append(Entry(name="environment", upstream=upstream, serves_any=True))
+    entries = [_entry(one) for one in settings.endpoints]
     entries.append(Entry(name="demo", upstream=Demo(), models=("demo",)))
     return Catalogue(entries, settings.aliases)
 
@@ -76,10 +82,38 @@ def _upstream(settings: UpstreamSettings) -> Upstream:
     )
 
 
+def open_embedder(settings: Settings) -> Embedder | None:
+    """Build the first embedding model that an upstream has, if one has any."""
+    for one in settings.endpoints:
+        if one.embedding_model:
+            return Embeddings(
+                one.name,
+                one.base_url,
+                one.secret(),
+                model=one.embedding_model,
+                dimensions=one.embedding_dimensions,
+            )
+    return None
+
+
+def open_reranker(settings: Settings) -> Reranker | None:
+    """Build the first reranking model that an upstream has, if one has any."""
+    for one in settings.endpoints:
+        if one.rerank_model:
+            return Reranking(one.name, one.base_url, one.secret(), model=one.rerank_model)
+    return None
+
+
 def open_ports(settings: Settings) -> Ports:
     """Open everything that operations work with. Raises Misconfigured."""
+    storage = open_storage(settings)
+    chunks = SqliteChunkIndex(settings.indexes_folder)
+    embedder = open_embedder(settings)
     return Ports(
-        storage=open_storage(settings),
+        storage=storage,
+        chunks=chunks,
+        embedder=embedder,
+        searching=Searching(storage, chunks, embedder, open_reranker(settings)),
         dispatch=InProcessDispatch(has_worker=settings.worker),
         files=files_from(settings.files_location),
         models=open_models(settings),
@@ -97,15 +131,19 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, Ports]]:
             yield Server(ports), ports
     finally:
         await ports.models.close()
+        await ports.searching.close()
         await ports.dispatch.close()
+        await ports.chunks.close()
         await ports.storage.close()
 
 
 @asynccontextmanager
 async def _engine(ports: Ports) -> AsyncIterator[None]:
-    """Run one worker and the sweeper, as the only ones on this data folder."""
+    """Run one worker, the ingestion and the sweeper, as the only ones on this data folder."""
     settings = ports.settings
-    worker = Worker(ports)
+    reader = Reader(_reading_limits(settings))
+    worker = Worker(ports, _tools(ports))
+    ingestion = Ingestion(ports, reader)
     sweeper = Sweeper(ports)
     with _only_worker(settings.data_dir):
         # Nobody else works on this folder, so whatever is leased was left by a dead process.
@@ -113,6 +151,8 @@ async def _engine(ports: Ports) -> AsyncIterator[None]:
         duties = [
             _started(worker.take_offers(), "offers"),
             _started(worker.keep_leases(), "leases"),
+            _started(ingestion.take_entries(), "ingestion"),
+            _started(ingestion.keep_leases(), "entry leases"),
             _started(sweeper.sweep_for_ever(), "sweeper"),
         ]
         try:
@@ -121,7 +161,22 @@ async def _engine(ports: Ports) -> AsyncIterator[None]:
             for duty in duties:
                 duty.cancel()
             await asyncio.gather(*duties, return_exceptions=True)
+            await ingestion.stop()
             await worker.drain(settings.drain_seconds)
+            await reader.close()
+
+
+def _tools(ports: Ports) -> dict[HostedType, HostedTool]:
+    search = FileSearch(ports.storage, ports.searching, ports.clock, ports.settings)
+    return {"file_search": search}
+
+
+def _reading_limits(settings: Settings) -> ReadingLimits:
+    return ReadingLimits(
+        seconds_max=settings.reading_seconds_max,
+        memory_bytes_max=settings.reading_bytes_max,
+        tokens_max=settings.file_tokens_max,
+    )
 
 
 def _started(duty: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

@@ -31,6 +31,9 @@ class UpstreamSettings(BaseModel):
     api_key_file: Path | None = None
     models: list[str] = []
     context_windows: dict[str, int] = {}
+    embedding_model: str | None = None
+    embedding_dimensions: int | None = Field(default=None, ge=1)
+    rerank_model: str | None = None
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     idle_timeout_seconds: float = 120.0
     script: Path | None = None
@@ -39,6 +42,8 @@ class UpstreamSettings(BaseModel):
     def _is_complete(self) -> "UpstreamSettings":
         if self.kind == "chat_completions" and not self.base_url:
             raise ValueError(f"upstream {self.name!r} needs a base_url")
+        if self.kind != "chat_completions" and (self.embedding_model or self.rerank_model):
+            raise ValueError(f"upstream {self.name!r} cannot have models that embed or rerank")
         if self.kind == "scripted" and self.script is None:
             raise ValueError(f"upstream {self.name!r} needs a script")
         return self
@@ -68,6 +73,9 @@ class Settings(BaseSettings):
 
     upstream_url: str | None = None
     upstream_key: SecretStr | None = None
+    embedding_model: str | None = None
+    embedding_dimensions: int | None = Field(default=None, ge=1)
+    rerank_model: str | None = None
     upstreams: list[UpstreamSettings] = []
     aliases: dict[str, str] = {}
 
@@ -79,9 +87,10 @@ class Settings(BaseSettings):
     allow_download_of_inputs: bool = False
 
     ingestions_max: int = Field(default=2, ge=1)
-    reading_seconds_max: float = Field(default=120.0, gt=0)
+    reading_seconds_max: int = Field(default=120, ge=1)
     reading_bytes_max: int = Field(default=1024 * MEBIBYTE, ge=64 * MEBIBYTE)
     file_tokens_max: int = Field(default=5_000_000, ge=1)
+    file_search_tokens_max: int = Field(default=16_000, ge=1)
 
     default_beta: Literal["v1", "v2"] | None = None
     expires_after_seconds: int = Field(default=600, ge=1)
@@ -118,6 +127,21 @@ class Settings(BaseSettings):
         Without a worker in this process nobody brings news here.
         """
         return self.keep_alive_seconds if self.worker else min(self.keep_alive_seconds, 1.0)
+
+    @property
+    def endpoints(self) -> list[UpstreamSettings]:
+        """Return the upstreams of the file and, last, the one of the environment."""
+        if not self.upstream_url:
+            return self.upstreams
+        environment = UpstreamSettings(
+            name="environment",
+            base_url=self.upstream_url,
+            api_key=self.upstream_key,
+            embedding_model=self.embedding_model,
+            embedding_dimensions=self.embedding_dimensions,
+            rerank_model=self.rerank_model,
+        )
+        return [*self.upstreams, environment]
 
     @property
     def database_path(self) -> Path:

@@ -13,7 +13,7 @@ import structlog
 
 from understudy.engine.hold import Hold, Superseded
 from understudy.errors import NotAllowed, NotFound, Refusal
-from understudy.operations import files, uploads
+from understudy.operations import arrivals, files, uploads
 from understudy.operations.ports import Caller, Ports
 from understudy.runs.happenings import Expired
 from understudy.storage.base import ForgetEntryIndex, ForgetStoreIndex
@@ -84,7 +84,7 @@ class Sweeper:
             await self._try(partial(self._delete_file, project_id, file_id))
         for project_id, upload_id in await self._storage.expired_uploads(int(now), AT_ONCE_MAX):
             await self._try(partial(uploads.expire, self._ports, project_id, upload_id))
-        await uploads.remove_unclaimed_bytes(self._ports, AT_ONCE_MAX)
+        await arrivals.remove_unclaimed_bytes(self._ports, AT_ONCE_MAX)
 
     async def _sweep_index(self) -> None:
         now = self._clock.now()

@@ -1,17 +1,17 @@
 """What every operation is given: the ports, and who is asking."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec import Struct
 
 from understudy.clock import Clock
 from understudy.dispatch.base import Dispatch
 from understudy.files.base import Files
+from understudy.retrieval.searching import Searching
 from understudy.settings import Settings
 from understudy.storage.base import Answer, AnswerKind, Storage
 from understudy.storage.chunks import ChunkIndex
-from understudy.upstream.base import Models
+from understudy.upstream.base import Embedder, Models
 from understudy.wire.era import Era
 
 
@@ -20,13 +20,14 @@ class Ports:
     """Everything that operations work with."""
 
     storage: Storage
+    chunks: ChunkIndex
+    searching: Searching
+    embedder: Embedder | None
     dispatch: Dispatch
     files: Files
     models: Models
     clock: Clock
     settings: Settings
-    chunks: ChunkIndex = None  # type: ignore[assignment]  # until the adapter is there
-    searching: Any = None  # until retrieval/searching.py is there
 
     @property
     def now(self) -> int:

@@ -1,0 +1,62 @@
+"""When vector stores expire, and how a store is marked as used (VS-03).
+
+A store that has expired is over for ever, so nothing that counts as use is done to it any more.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from understudy.storage.base import Conflict, Objects, Replace, Row, Scope
+from understudy.wire.encoding import decode_vector_store, encode
+from understudy.wire.objects.vector_stores import ExpiresAfter, VectorStore
+
+_DAY_SECONDS = 86_400
+
+
+def expiry(after: ExpiresAfter | None, last_active_at: int) -> int | None:
+    """Return when a store expires that was last used then."""
+    return None if after is None else last_active_at + after.days * _DAY_SECONDS
+
+
+def has_expired(store: VectorStore, now: int) -> bool:
+    """Return whether the store's time is over."""
+    return store.expires_at is not None and store.expires_at <= now
+
+
+def replacing(project_id: str, row: Row, store: VectorStore) -> Replace:
+    """Return the order to write another body over the one that was read."""
+    return Replace(
+        kind="vector_store",
+        project_id=project_id,
+        id=row.id,
+        read=row,
+        body=encode(store),
+        expires_at=store.expires_at,
+    )
+
+
+def touching(project_id: str, row: Row, now: int) -> tuple[Replace, ...]:
+    """Return what says that the store is in use now: nothing if it says so already."""
+    store = decode_vector_store(row.body)
+    if store.last_active_at >= now:
+        return ()
+    used = replace(store, last_active_at=now, expires_at=expiry(store.expires_after, now))
+    return (replacing(project_id, row, used),)
+
+
+async def touch(objects: Objects, project_id: str, rows: Iterable[Row], now: int) -> None:
+    """Mark stores as used now; whoever changes one at the same moment does so, too."""
+    for row in rows:
+        order = touching(project_id, row, now)
+        if order:
+            with suppress(Conflict):
+                await objects.write(*order)
+
+
+async def stores_in(objects: Objects, project_id: str, store_ids: Iterable[str]) -> list[Row]:
+    """Return those of the stores that the project has, in their order."""
+    scope = Scope(project_id=project_id)
+    rows = [await objects.fetch("vector_store", scope, one) for one in store_ids]
+    return [row for row in rows if row is not None]
