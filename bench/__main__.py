@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench import machine, process, report
-from bench.cases import first_token, listing, plain, requests, startup, streams, waiting
+from bench.cases import first_token, indexing, listing, plain, requests, startup, streams, waiting
 from bench.figure import Figure, figure
 from bench.lab import Lab
 from bench.scale import FULL, QUICK, STANDARD
@@ -19,6 +19,7 @@ CASES: Mapping[str, Callable[[Lab], list[Figure]]] = {
     "requests": requests.measure,
     "plain": plain.measure,
     "first-token": first_token.measure,
+    "indexing": indexing.measure,
     "listing": listing.measure,
     "waiting": waiting.measure,
     "streams": streams.measure,

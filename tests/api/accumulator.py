@@ -74,13 +74,14 @@ class Accumulator:
         if built is None or data["status"] == "in_progress":
             return
         if data["object"] == "thread.message":
-            assert data["content"] == [_without_index(part) for part in built]
+            assert data["content"] == [_as_stored(part) for part in built]
         elif data["step_details"]["type"] == "tool_calls":
             calls = data["step_details"]["tool_calls"]
             # Calls that were cut off are not kept: see the gaps of section 10.
             assert not calls or [_without_output(call) for call in calls] == [
                 _without_output(_without_index(call)) for call in built
             ]
+            assert [call["id"] for call in calls] == [call["id"] for call in built[: len(calls)]]
 
     def _add(self, known: dict[str, JSON], object_id: str, pieces: list[JSON]) -> None:
         assert object_id in known, "Encountered a delta with no previous snapshot"
@@ -141,6 +142,24 @@ def _without_index(entry: JSON) -> JSON:
     return {key: value for key, value in entry.items() if key != "index"}
 
 
+def _as_stored(part: JSON) -> JSON:
+    """Return a part as the message shows it: no index, and in v2 no empty quote (STR-11)."""
+    stored = _without_index(part)
+    if stored["type"] == "text":
+        annotations = [_annotation(one) for one in stored["text"]["annotations"]]
+        stored["text"] = {**stored["text"], "annotations": annotations}
+    return stored
+
+
+def _annotation(one: JSON) -> JSON:
+    citation = {key: value for key, value in one["file_citation"].items() if value != ""}
+    return {**_without_index(one), "file_citation": citation}
+
+
 def _without_output(call: JSON) -> JSON:
-    """Function outputs come from the client, not from the stream."""
+    """Outputs of functions come from the client, and what was found only with the step."""
+    if call["type"] == "file_search":
+        return {**call, "file_search": {**call["file_search"], "results": []}}
+    if call["type"] == "retrieval":
+        return call
     return {**call, "function": {**call["function"], "output": None}}

@@ -441,7 +441,7 @@ async def test_schemas_are_kept_to_the_letter(v2: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/assistants", "/threads"])
 async def test_a_vector_store_that_does_not_exist_is_not_found(v2: Client, path: str) -> None:
-    """ERR-41: while there are no vector stores, none can be named."""
+    """ERR-41."""
     resources = {"file_search": {"vector_store_ids": ["vs_abc123"]}}
     body: dict[str, object] = {"tool_resources": resources}
     if path == "/assistants":

@@ -90,14 +90,16 @@ async def test_v1_files_of_a_message_show_in_v2(v1: Client, v2: Client) -> None:
     file, thread = await v1.upload(), await v1.thread()
     message = await v1.say(thread["id"], "look", file_ids=[file["id"]])
     base = f"/threads/{thread['id']}"
-    assert (await v2.get(base))["tool_resources"] == code(file["id"])
+    in_code = code(file["id"])["code_interpreter"]
+    assert (await v2.get(base))["tool_resources"]["code_interpreter"] == in_code
     shown = await v2.get(f"{base}/messages/{message['id']}")
     assert [one["file_id"] for one in shown["attachments"]] == [file["id"]]
     assert CODE in shown["attachments"][0]["tools"]
     in_new = await v1.post(
         "/threads", {"messages": [{"role": "user", "content": "x", "file_ids": [file["id"]]}]}
     )
-    assert (await v2.get(f"/threads/{in_new['id']}"))["tool_resources"] == code(file["id"])
+    resources = (await v2.get(f"/threads/{in_new['id']}"))["tool_resources"]
+    assert resources["code_interpreter"] == in_code
 
 
 async def test_later_v1_changes_show_in_v2(v1: Client, v2: Client) -> None:

@@ -1,6 +1,7 @@
 """Files (contract section 13, FILE)."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 
 from understudy.clock import ManualClock
 from understudy.engine.sweeper import Sweeper
+from understudy.operations import arrivals, files
+from understudy.operations.ports import Caller
+from understudy.wire.params.files import NewFile
 
 from .client import Answer, Client, Error
 from .conftest import Build, House
@@ -223,7 +227,9 @@ async def test_a_deleted_file_is_gone_from_messages(v1: Client, v2: Client) -> N
     assert (await v2.get(f"{base}/messages/{newer['id']}"))["attachments"] == []
     assert (await v1.get(f"{base}/messages/{older['id']}"))["file_ids"] == []
     resources = (await v2.get(base))["tool_resources"]
-    assert resources in ({}, {"code_interpreter": {"file_ids": []}})
+    assert resources["code_interpreter"] == {"file_ids": []}
+    (store_id,) = resources["file_search"]["vector_store_ids"]
+    assert await v2.listed(f"/vector_stores/{store_id}/files") == []
 
 
 async def test_a_file_can_expire(build: Build) -> None:
@@ -268,6 +274,61 @@ async def test_an_expiry_is_checked(
     fields = {name: value for name, value in given.items() if value is not None}
     answer = await house.client().send_form(b"hello", purpose="assistants", **fields)
     assert (answer.error.status, answer.error.param, answer.error.code) == (400, param, code)
+    assert stored(house) == []
+
+
+async def test_bytes_are_expected_before_they_come(build: Build) -> None:
+    """FILE-01: a server that dies between bytes and row leaves nothing for ever."""
+    house = await build(worker=False)
+    ports = house.ports
+    caller = Caller(project_id=await ports.storage.default_project(ports.now), era="v2")
+    expected: list[str] = []
+
+    async def receive(key: str) -> files.Received:
+        size = await ports.files.write(key, hello())
+        expected.extend(await ports.storage.unclaimed_bytes(2**40, 10))
+        return files.Received(filename="a.txt", size=size, new=NewFile(purpose="vision"))
+
+    row = await files.create(ports, caller, receive)
+    assert expected == [row.id]
+    assert await ports.storage.unclaimed_bytes(2**40, 10) == []
+    await sweep(house, 2**40)
+    assert (await house.client().send("GET", f"/files/{row.id}/content")).body == b"hello"
+
+
+async def test_bytes_without_a_row_are_removed(build: Build) -> None:
+    """FILE-01: whatever stopped the request after they were stored."""
+    house = await build(worker=False)
+    ports = house.ports
+
+    async def receive(key: str) -> files.Received:
+        await ports.files.write(key, hello())
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await files.create(ports, Caller(project_id="proj", era="v2"), receive)
+    assert len(stored(house)) == 1
+    await sweep(house, ports.now + arrivals.REMOVAL_DELAY_SECONDS)
+    assert stored(house) == []
+
+
+async def hello() -> AsyncIterator[bytes]:
+    """Yield the bytes of a small file."""
+    yield b"hello"
+
+
+async def test_bytes_that_cannot_be_removed_now_are_removed_later(build: Build) -> None:
+    """FILE-07: the file is gone for everybody, and the sweeper tries again."""
+    house = await build(worker=False)
+    made = await house.client().upload(b"hello")
+    (path,) = stored(house)
+    path.unlink()
+    path.mkdir()  # which cannot be removed as a file
+    gone = await house.client().delete(f"/files/{made['id']}")
+    assert gone["deleted"] is True
+    path.rmdir()
+    path.write_bytes(b"hello")
+    await sweep(house, house.ports.now + arrivals.REMOVAL_DELAY_SECONDS)
     assert stored(house) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from understudy.clock import ManualClock
 from understudy.engine.sweeper import Sweeper
-from understudy.operations import uploads
+from understudy.operations import arrivals, uploads
 from understudy.operations.ports import Caller
 from understudy.storage.base import ExpectBytes
 from understudy.wire.params.uploads import Completion
@@ -327,12 +327,12 @@ async def test_bytes_of_a_killed_server_are_removed(quiet: House, kind: str) -> 
 
     ports, key = quiet.ports, f"{kind}-left"
     await ports.storage.write(
-        ExpectBytes(key=key, keep_until=ports.now + uploads.ARRIVAL_SECONDS_MAX)
+        ExpectBytes(key=key, keep_until=ports.now + arrivals.ARRIVAL_SECONDS_MAX)
     )
     await ports.files.write(key, chunks())
-    await sweep(quiet, uploads.ARRIVAL_SECONDS_MAX)
+    await sweep(quiet, arrivals.ARRIVAL_SECONDS_MAX)
     assert stored(quiet) == [key]
-    await sweep(quiet, uploads.ARRIVAL_SECONDS_MAX + uploads.REMOVAL_DELAY_SECONDS)
+    await sweep(quiet, arrivals.ARRIVAL_SECONDS_MAX + arrivals.REMOVAL_DELAY_SECONDS)
     assert stored(quiet) == []
     assert await ports.storage.unclaimed_bytes(2**40, 10) == []
 
@@ -342,7 +342,7 @@ async def test_nothing_is_left_to_remove_after_a_good_day(quiet: House) -> None:
     client = quiet.client()
     made = await opened(client, 5)
     done = await completed(client, made["id"], [await part(client, made["id"], b"hello")])
-    await sweep(quiet, 10 * uploads.ARRIVAL_SECONDS_MAX)
+    await sweep(quiet, 10 * arrivals.ARRIVAL_SECONDS_MAX)
     assert stored(quiet) == [done["file"]["id"]]
     assert await downloaded(client, done["file"]["id"]) == b"hello"
 

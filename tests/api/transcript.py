@@ -108,7 +108,8 @@ def _continues(first: Event, second: Event) -> bool:
         two["index"],
         two["type"],
     )
-    return same and one["type"] == "text" and "annotations" not in two["text"]
+    is_plain = one["type"] == "text" and not one["text"].get("annotations")
+    return same and is_plain and "annotations" not in two["text"]
 
 
 def _part(event: Event) -> JSON:

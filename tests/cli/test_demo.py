@@ -1,14 +1,20 @@
 """``understudy demo``: the main job, shown to somebody new."""
 
+import re
 import socket
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
+from rich.console import Console
 
 from tests.cli.command import Ended, understudy
+from understudy.cli.demo_citation import HANDBOOK, _citation, _page
 from understudy.cli.demo_client import DemoClient
 from understudy.cli.demo_failed import DemoFailed
+from understudy.cli.demo_stage import Stage
 from understudy.cli.list_runs_page import departures
 
 
@@ -32,7 +38,7 @@ def test_it_succeeds(shown: Ended) -> None:
 def test_it_streams_events_and_text(shown: Ended) -> None:
     assert "thread.run.created" in shown.out
     assert "It received: “What can you do for me?”" in shown.out
-    assert shown.out.count("thread.run.completed") == 2
+    assert shown.out.count("thread.run.completed") == 3
 
 
 def test_it_submits_the_outputs_that_a_run_asks_for(shown: Ended) -> None:
@@ -48,6 +54,33 @@ def test_it_lists_the_runs_as_the_reference_does(shown: Ended) -> None:
     assert "has_more  false" in shown.out
 
 
+def test_it_shows_how_an_attached_pdf_is_read(shown: Ended) -> None:
+    attached = shown.out.index("with handbook.pdf attached")
+    assert "completed, " in shown.out[attached:]
+
+
+def test_its_citation_opens_the_page_that_says_so(shown: Ended) -> None:
+    cited = re.search(r"“(.+)”(【\d+:\d+†source】)\n", shown.out)
+    assert cited, shown.out
+    quote, marker = cited.groups()
+    resolved = re.search(rf"{marker} is handbook\.pdf, page (\d+): “{re.escape(quote)}”", shown.out)
+    assert resolved, shown.out
+    assert f"\n  {HANDBOOK.as_uri()}#page={resolved[1]}\n" in shown.out
+    assert quote in text_of_page(int(resolved[1]))
+
+
+def text_of_page(number: int) -> str:
+    document = pypdfium2.PdfDocument(HANDBOOK)
+    try:
+        return " ".join(document[number - 1].get_textpage().get_text_range().split())
+    finally:
+        document.close()
+
+
+def test_a_client_of_v1_gets_a_quote_with_it(shown: Ended) -> None:
+    assert re.search(r"To a client of v1 .* quotes its passage: “\w+", shown.out)
+
+
 def test_it_ends_with_the_lines_that_point_an_app_here(shown: Ended) -> None:
     last = shown.out.splitlines()[-2:]
     assert last[0].strip() == "export OPENAI_BASE_URL=http://127.0.0.1:8730/v1"
@@ -61,6 +94,36 @@ def test_it_is_plain_without_a_terminal(shown: Ended) -> None:
 def test_it_leaves_nothing_behind(shown: Ended, folder: Path) -> None:
     assert shown.code == 0
     assert [*folder.iterdir()] == []
+
+
+def test_a_link_can_be_clicked_in_a_terminal() -> None:
+    screen = StringIO()
+    Stage(Console(file=screen, force_terminal=True), DemoClient(0, "sk-none")).print_link(
+        "file:///a"
+    )
+    assert re.search(r"\x1b\]8;id=\d+;file:///a\x1b\\file:///a\x1b\]8;;", screen.getvalue())
+
+
+def test_an_answer_without_a_citation_fails_it() -> None:
+    with pytest.raises(DemoFailed, match="cites nothing"):
+        _citation({"value": "“Forty days.”【0:0†source】", "annotations": []})
+
+
+def test_a_citation_that_marks_something_else_fails_it() -> None:
+    annotation = {"text": "【0:0†source】", "start_index": 1, "end_index": 14}
+    with pytest.raises(DemoFailed, match="cites nothing"):
+        _citation({"value": "“Forty days.”【0:0†source】", "annotations": [annotation]})
+
+
+def test_the_page_is_that_of_the_nearest_passage() -> None:
+    passages = [
+        {"text": "One. Two.\nThree. Four.", "page_first": 1},
+        {"text": "Two.\nThree.", "page_first": 2},
+        {"text": "Four.", "page_first": 3},
+    ]
+    assert _page("Two. Three.", passages) == 2
+    with pytest.raises(DemoFailed, match="no passage"):
+        _page("Five.", passages)
 
 
 def test_a_server_that_is_gone_is_told_in_a_sentence() -> None:

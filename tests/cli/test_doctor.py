@@ -6,12 +6,17 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.cli.command import Ended, serving, understudy
-from understudy.cli.check_machine import check_folder
-from understudy.cli.check_models import Source, check_models
+from tests.upstream.loopback import serving as loopback_serving
+from understudy.cli.check_machine import check_folder, check_search_folders
+from understudy.cli.check_models import Source, check_embedder, check_models, check_reranker
+from understudy.settings import Settings
 from understudy.upstream.chat_completions import ChatCompletions
 from understudy.upstream.demo import Demo
+from understudy.upstream.embeddings import Embeddings
+from understudy.upstream.reranking import Reranking
 
 
 def doctor(folder: Path, *arguments: str | Path, **variables: str) -> Ended:
@@ -29,7 +34,7 @@ def line(ended: Ended, what: str) -> str:
 def test_a_fresh_folder_has_no_problem_and_stays_as_it_is(tmp_path: Path) -> None:
     ended = doctor(tmp_path)
     assert ended.code == 0, ended.out
-    for what in ("Python", "SQLite", "Settings", "Data", "Port", "Database", "Files"):
+    for what in ("Python", "SQLite", "Settings", "Data", "Port", "Database", "Search", "Files"):
         assert line(ended, what).startswith("ok"), what
     assert "the first start makes it" in line(ended, "Data")
     assert line(ended, "Keys").startswith("warning")
@@ -95,6 +100,17 @@ def test_a_database_of_a_newer_release_is_a_problem(tmp_path: Path) -> None:
     assert "newer release" in line(ended, "Database")
 
 
+@pytest.mark.parametrize("name", ["indexes", "reading"])
+def test_a_file_in_place_of_a_folder_of_search_is_a_problem(tmp_path: Path, name: str) -> None:
+    (tmp_path / "understudy-data").mkdir()
+    (tmp_path / "understudy-data" / name).write_text("")
+    ended = doctor(tmp_path)
+    assert ended.code == 1
+    assert line(ended, "Search").startswith("problem")
+    assert f"{name} is not a folder" in line(ended, "Search")
+    assert "Traceback" not in ended.err
+
+
 def test_files_that_cannot_be_kept_are_a_problem(tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("")
     ended = doctor(tmp_path, UNDERSTUDY_FILES_URL=str(tmp_path / "occupied"))
@@ -133,6 +149,7 @@ def test_a_file_in_place_of_the_folder_is_a_problem(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert check_folder(tmp_path / "data").state == "problem"
+    assert check_search_folders(Settings(data_dir=tmp_path)).state == "problem"
 
 
 def test_an_endpoint_that_answers_is_fine_and_a_wrong_key_is_a_problem(tmp_path: Path) -> None:
@@ -146,6 +163,31 @@ def test_an_endpoint_that_answers_is_fine_and_a_wrong_key_is_a_problem(tmp_path:
     assert refused.code == 1
     assert "401" in line(refused, "Models")
     assert "sk-wrong" not in refused.out
+
+
+def test_models_of_search_that_do_not_answer_are_problems(tmp_path: Path) -> None:
+    models = {"UNDERSTUDY_EMBEDDING_MODEL": "embed", "UNDERSTUDY_RERANK_MODEL": "rerank"}
+    ended = doctor(tmp_path, UNDERSTUDY_UPSTREAM_URL="http://127.0.0.1:9/v1", **models)
+    assert ended.code == 1
+    for what in ("Embedding", "Reranking"):
+        assert line(ended, what).startswith("problem")
+        assert "http://127.0.0.1:9/v1" in line(ended, what)
+
+
+async def test_models_of_search_that_answer_are_fine() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/embeddings"):
+            return web.json_response({"data": [{"index": 0, "embedding": [3.0, 4.0]}]})
+        return web.json_response({"results": [{"index": 0, "relevance_score": 0.5}]})
+
+    async with loopback_serving(answer) as endpoint:
+        embedder = Embeddings("it", endpoint.url, model="embed")
+        reranker = Reranking("it", endpoint.url, model="rerank")
+        found = [await check_embedder(embedder), await check_reranker(reranker)]
+        await embedder.close()
+        await reranker.close()
+    assert [finding.state for finding in found] == ["ok", "ok"]
+    assert "2 numbers" in found[0].told
 
 
 async def test_an_alias_of_a_listed_model_is_fine() -> None:

@@ -1,5 +1,7 @@
 """The oldest and the newest client work on one thread at once (V1V2-01, V1V2-02, section 14)."""
 
+from typing import Any
+
 import pytest
 
 from .environments import NEWEST_PYTHON, OLDEST_PYTHON
@@ -86,7 +88,8 @@ def test_files_of_a_v1_message_are_attachments_in_v2(live_server: LiveServer) ->
     message = old.post(path, body)
     assert message["file_ids"] == [file_id]
     resources = new.get(thread_path)["tool_resources"]
-    assert resources == {"code_interpreter": {"file_ids": [file_id]}}
+    assert resources["code_interpreter"] == {"file_ids": [file_id]}
+    assert _searched(new, resources) == [file_id]
     shown = new.get(f"{path}/{message['id']}")
     assert "file_ids" not in shown
     assert [item["file_id"] for item in shown["attachments"]] == [file_id]
@@ -103,8 +106,16 @@ def test_a_deleted_file_is_gone_from_everything(live_server: LiveServer) -> None
     message = old.post(f"{thread}/messages", {"role": "user", "content": "look", **both})
 
     new.delete(f"/files/{gone}")
-    left = {"code_interpreter": {"file_ids": [kept]}}
+    left = {"file_ids": [kept]}
     assert old.get(assistant)["file_ids"] == [kept]
-    assert new.get(assistant)["tool_resources"] == left
+    assert new.get(assistant)["tool_resources"] == {"code_interpreter": left}
     assert old.get(f"{thread}/messages/{message['id']}")["file_ids"] == [kept]
-    assert new.get(thread)["tool_resources"] == left
+    resources = new.get(thread)["tool_resources"]
+    assert resources["code_interpreter"] == left
+    assert _searched(new, resources) == [kept]
+
+
+def _searched(client: Rest, resources: Any) -> list[str]:
+    """Return the files in the one store that the resources name."""
+    (store_id,) = resources["file_search"]["vector_store_ids"]
+    return [file["id"] for file in client.get(f"/vector_stores/{store_id}/files")["data"]]

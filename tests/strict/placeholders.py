@@ -20,6 +20,9 @@ Scene: TypeAlias = Literal[
     "downloadable_file",
     "pending_run",
     "pending_upload",
+    "fresh_store",
+    "fresh_store_file",
+    "fresh_batch",
 ]
 
 ID_AFTER_SEGMENT: Mapping[str, str] = {
@@ -30,6 +33,8 @@ ID_AFTER_SEGMENT: Mapping[str, str] = {
     "steps": "step_id",
     "files": "file_id",
     "uploads": "upload_id",
+    "vector_stores": "vector_store_id",
+    "file_batches": "batch_id",
 }
 """The segment of a path, and the kind of id that follows it."""
 
@@ -64,6 +69,13 @@ SCENES: Mapping[tuple[str, str], Scene] = {
     ("POST", "/v1/uploads/upload_id/parts"): "pending_upload",
     ("POST", "/v1/uploads/upload_id/complete"): "pending_upload",
     ("POST", "/v1/uploads/upload_id/cancel"): "pending_upload",
+    ("POST", "/v1/vector_stores/vector_store_id"): "fresh_store",
+    ("DELETE", "/v1/vector_stores/vector_store_id"): "fresh_store",
+    ("POST", "/v1/vector_stores/vector_store_id/files"): "fresh_store",
+    ("POST", "/v1/vector_stores/vector_store_id/file_batches"): "fresh_store",
+    ("POST", "/v1/vector_stores/vector_store_id/files/file_id"): "fresh_store_file",
+    ("DELETE", "/v1/vector_stores/vector_store_id/files/file_id"): "fresh_store_file",
+    ("POST", "/v1/vector_stores/vector_store_id/file_batches/batch_id/cancel"): "fresh_batch",
 }
 """The objects that a route needs before it can be called; every other route takes the library."""
 

@@ -1,14 +1,17 @@
 """What the suites send that the hosted API would have refused too, and how each is put right.
 
-A repair changes a request only, never an answer, and only what a rule of the contract refuses.
-Whatever is not named here reaches the server as the suite wrote it, nonsense included.
+A repair changes a request only, and only what a rule of the contract refuses. Whatever is not
+named here reaches the server as the suite wrote it, nonsense included. What of an answer is changed
+stands in translations.py.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .placeholders import Call, Ids, with_body, with_parameters
+from .placeholders import Call, Ids, route_of, with_body, with_parameters
+
+BATCHES = "/v1/vector_stores/vector_store_id/file_batches"
 
 
 @dataclass(frozen=True)
@@ -62,27 +65,29 @@ def _true_checksum(call: Call, ids: Ids) -> Call:
     return with_body(call, checksum)
 
 
-def _no_stores_yet(call: Call, ids: Ids) -> Call:
-    if "vector_store_id" in ids:
+def _some_files_in_a_batch(call: Call, ids: Ids) -> Call:
+    if route_of(call) != BATCHES or call.method != "POST":
         return call
-    return with_body(call, lambda body: _on_file_search(body, lambda _: None))
+    return with_body(call, lambda body: body or {"file_ids": [ids["file_id"]]})
 
 
-def _on_file_search(value: Any, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Any:
-    """Return the body with every tool_resources.file_search changed, or left out for None."""
+def _one_source_of_files(call: Call, _: Ids) -> Call:
+    def drop_ids(body: Any) -> Any:
+        if "files" in body:
+            return {name: value for name, value in body.items() if name != "file_ids"}
+        return body
+
+    return with_body(call, drop_ids)
+
+
+def _on_file_search(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Return the body with every tool_resources.file_search changed."""
     if not isinstance(value, dict):
         return value
-    return dict(_changed_fields(value, change))
-
-
-def _changed_fields(
-    body: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any] | None]
-) -> Iterator[tuple[str, Any]]:
-    for name, inner in body.items():
-        if name != "file_search":
-            yield name, _on_file_search(inner, change)
-        elif (changed := change(inner)) is not None:
-            yield name, changed
+    return {
+        name: change(inner) if name == "file_search" else _on_file_search(inner, change)
+        for name, inner in value.items()
+    }
 
 
 REPAIRS = (
@@ -111,10 +116,15 @@ REPAIRS = (
         _true_checksum,
     ),
     Repair(
-        "no-stores-yet",
-        "ERR-41, ERR-43",
-        "A server without vector stores has no store to name: file_search resources are left out. "
-        "Falls silent, and must then be removed, once POST /v1/vector_stores answers.",
-        _no_stores_yet,
+        "some-files-in-a-batch",
+        "VS-05",
+        "A batch is made of file_ids or of files; where a body has neither, one id is added.",
+        _some_files_in_a_batch,
+    ),
+    Repair(
+        "one-source-of-files",
+        "VS-05",
+        "A batch takes file_ids or files and not both; the files are kept.",
+        _one_source_of_files,
     ),
 )

@@ -24,6 +24,18 @@ FUNCTION = {
 CALL_THE_FUNCTION = '/call look_up {"word": "spine"}'
 """What the demo model answers with a call of the function (see the architecture page)."""
 
+LIBRARY_FILES = ("one.txt", "picture.png", "two.txt")
+"""The files of the library and of its store; one is of a type that cannot be searched (VS-08)."""
+
+CONTENT = b'{"custom_id": "string"}\n'
+"""What stands in every file, with the word that the suites search for."""
+
+ATTRIBUTES = {"key": "string"}
+"""What the suites filter by (VS-11)."""
+
+READ_SECONDS_MAX = 30
+CHECK_AGAIN_SECONDS = 0.05
+
 PART = b"all of the file"
 """The only part of every upload; its md5 is what the suites name by the word md5."""
 
@@ -60,6 +72,10 @@ class Scenery:
                 own = await self._pending_run(library["assistant_id"])
             case "pending_upload":
                 own = await self._pending_upload()
+            case "fresh_store":
+                own = await self._store()
+            case "fresh_store_file" | "fresh_batch":
+                own = await self._store_with([library["file_id"]])
         return {**library, **own}
 
     async def _shared_library(self) -> Ids:
@@ -71,7 +87,9 @@ class Scenery:
     async def _new_library(self) -> Ids:
         """Make one thread with plain and function runs, and neighbours for every list cursor."""
         assistants = [await self._assistant() for _ in range(3)]
-        files = [await self._file("assistants") for _ in range(3)]
+        files = [await self._file("assistants", name) for name in LIBRARY_FILES]
+        stores = [await self._store_with(files), await self._store(), await self._store()]
+        await self._until_read(stores[0])
         pending = await self._pending_run(assistants[0])
         await self._submit(pending)
         thread = f"/threads/{pending['thread_id']}"
@@ -81,13 +99,14 @@ class Scenery:
         messages = await self._listed(f"{thread}/messages")
         return {
             **pending,
-            **await self._store(),
+            **stores[0],
             "assistant_id": assistants[0],
             "file_id": files[0],
             "message_id": messages[-1],
             "step_id": steps[0],
             **_ends("assistants", assistants),
             **_ends("files", files),
+            **_ends("vector_stores", [store["vector_store_id"] for store in stores]),
             **_ends("runs", await self._listed(f"{thread}/runs")),
             **_ends("steps", steps),
             **_ends("messages", messages),
@@ -108,10 +127,10 @@ class Scenery:
         body = {"role": "user", "content": text}
         return str((await self._ask("POST", f"/threads/{thread}/messages", body))["id"])
 
-    async def _file(self, purpose: str) -> str:
+    async def _file(self, purpose: str, name: str = "lines.jsonl") -> str:
         form = aiohttp.FormData()
         form.add_field("purpose", purpose)
-        form.add_field("file", b'{"custom_id": "1"}\n', filename="lines.jsonl")
+        form.add_field("file", CONTENT, filename=name)
         return str((await self._ask("POST", "/files", form))["id"])
 
     async def _pending_run(self, assistant: str) -> Ids:
@@ -152,13 +171,24 @@ class Scenery:
         await self._ask("POST", path, {"tool_outputs": outputs, "stream": True})
 
     async def _store(self) -> Ids:
-        """Return the id of a vector store, or nothing from a server that has none yet."""
-        async with self._request("POST", "/vector_stores", {}) as answer:
-            if answer.status == 404:
-                return {}
-            if answer.status != 200:
-                raise SceneryError(f"POST /vector_stores: {answer.status} {await answer.text()}")
-            return {"vector_store_id": (await answer.json())["id"]}
+        return {"vector_store_id": (await self._ask("POST", "/vector_stores", {}))["id"]}
+
+    async def _store_with(self, files: list[str]) -> Ids:
+        """Make a store with a batch of files, which have the attribute that is searched for."""
+        store = await self._store()
+        body = {"file_ids": files, "attributes": ATTRIBUTES}
+        path = f"/vector_stores/{store['vector_store_id']}/file_batches"
+        return {**store, "batch_id": (await self._ask("POST", path, body))["id"]}
+
+    async def _until_read(self, batch: Ids) -> None:
+        """Wait until each file of a batch was read or refused, as it should be."""
+        path = f"/vector_stores/{batch['vector_store_id']}/file_batches/{batch['batch_id']}"
+        async with asyncio.timeout(READ_SECONDS_MAX):
+            while (shown := await self._ask("GET", path))["status"] == "in_progress":
+                await asyncio.sleep(CHECK_AGAIN_SECONDS)
+        counts = shown["file_counts"]
+        if (counts["completed"], counts["failed"]) != (2, 1):
+            raise SceneryError(f"Two files should be read and one refused: {json.dumps(shown)}")
 
     async def _listed(self, path: str) -> list[str]:
         page = await self._ask("GET", f"{path}?order=asc")

@@ -1,12 +1,13 @@
 """The proxy between a generated suite and the server.
 
 A request gets real ids, the repairs and the key; everything else of it, and every byte of the
-answer, passes as it is, so that the client's strict validation sees what the server wrote.
+answer, passes as it is, so that the client's strict validation sees what the server wrote. The only
+exceptions are those of translations.py, each with a rule of the contract.
 """
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import aiohttp
@@ -17,6 +18,7 @@ from yarl import URL
 from .placeholders import Call, fill, scene_of, without_form
 from .repairs import repaired
 from .scenery import Scenery, SceneryError
+from .translations import Translation, translated, translations_for
 
 REQUEST_BYTES_MAX = 1 << 20
 ANSWER_SECONDS_MAX = 30
@@ -38,6 +40,7 @@ class Shim:
 
     def __init__(self, session: aiohttp.ClientSession, key: str, scenery: Scenery) -> None:
         self.repairs_used: Counter[str] = Counter()
+        self.translations_used: Counter[str] = Counter()
         self.calls: set[Call] = set()
         self._session = session
         self._key = key
@@ -61,7 +64,21 @@ class Shim:
                 "Content-Type",
             ),
         ) as answer:
+            translations = translations_for(call)
+            if translations:
+                return await self._translate(answer, translations)
             return await _relay(answer, request)
+
+    async def _translate(
+        self, answer: aiohttp.ClientResponse, translations: Sequence[Translation]
+    ) -> web.Response:
+        body = await answer.read()
+        for translation in translations:
+            before, body = body, translated(body, translation)
+            self.translations_used.update([translation.name] if body != before else [])
+        headers = [pair for pair in answer.headers.items() if pair[0].lower() not in NOT_SENT_BACK]
+        kept = CIMultiDict((name, value) for name, value in headers if name != "Content-Length")
+        return web.Response(status=answer.status, reason=answer.reason, body=body, headers=kept)
 
     async def _real(self, call: Call) -> Call:
         self.calls.add(without_form(call))

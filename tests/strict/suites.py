@@ -28,6 +28,9 @@ FILES_RUN = (
     "tests/api_resources/test_models.py",
     "tests/api_resources/test_uploads.py",
     "tests/api_resources/uploads/test_parts.py",
+    "tests/api_resources/test_vector_stores.py",
+    "tests/api_resources/vector_stores/test_files.py",
+    "tests/api_resources/vector_stores/test_file_batches.py",
 )
 """The files of the suites that are run; left_out.toml accounts for all others."""
 

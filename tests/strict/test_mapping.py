@@ -9,6 +9,7 @@ import pytest
 from .placeholders import Call, fill, route_of, scene_of
 from .record import recorded_calls
 from .repairs import REPAIRS, repaired
+from .translations import TRANSLATIONS
 
 IDS = {
     "assistant_id": "asst_1",
@@ -22,15 +23,17 @@ IDS = {
     "upload_id": "upload_1",
     "part_id": "part_1",
     "part_md5": "0123456789abcdef0123456789abcdef",
+    "batch_id": "vsfb_1",
     **{
         f"{end} of {listed}": f"{end}-{listed}"
         for end in ("first", "last")
-        for listed in ("assistants", "files", "messages", "runs", "steps")
+        for listed in ("assistants", "files", "messages", "runs", "steps", "vector_stores")
     },
 }
 CALLS = recorded_calls()
 LITERAL_ID = re.compile(
-    r"/(?:assistant|thread|message|run|step|file)_id\b|/string\b|/upload_abc123\b"
+    r"/(?:assistant|thread|message|run|step|file|vector_store|batch)_id\b|/string\b"
+    r"|/(?:upload_|vs_|vsfb_|file-)abc123\b"
     r'|"(?:assistant_id|file_id|tool_call_id)": ?"(?:assistant_id|file_id|tool_call_id)"'
     r'|_ids": ?\["string"\]'
     r"|after=after|before=before|run_id=run_id"
@@ -118,6 +121,11 @@ def test_a_file_named_string_is_a_file() -> None:
         ("DELETE", "/v1/files/file_id", "fresh_file"),
         ("POST", "/v1/uploads", "library"),
         ("POST", "/v1/uploads/upload_abc123/parts", "pending_upload"),
+        ("GET", "/v1/vector_stores/vs_abc123/files/file-abc123/content", "library"),
+        ("POST", "/v1/vector_stores/vs_abc123/search", "library"),
+        ("POST", "/v1/vector_stores/vs_abc123/files", "fresh_store"),
+        ("DELETE", "/v1/vector_stores/vector_store_id/files/file_id", "fresh_store_file"),
+        ("POST", "/v1/vector_stores/vs_abc123/file_batches/b/cancel", "fresh_batch"),
     ],
 )
 def test_each_route_gets_objects_in_the_state_it_needs(method: str, path: str, scene: str) -> None:
@@ -148,28 +156,32 @@ def test_two_sources_of_stores_become_one() -> None:
     assert (_body(real), used) == (expected, ["one-source-of-stores"])
 
 
-def test_without_stores_the_file_search_resources_are_left_out() -> None:
-    """ERR-41: where no store exists none can be named; the other resources stay."""
-    resources = {
-        "code_interpreter": {"file_ids": []},
-        "file_search": {"vector_store_ids": ["x"]},
-    }
-    storeless = {name: id_ for name, id_ in IDS.items() if name != "vector_store_id"}
-    real, used = repaired(_call("POST", "/v1/x", "", {"tool_resources": resources}), storeless)
-    assert _body(real) == {"tool_resources": {"code_interpreter": {"file_ids": []}}}
-    assert used == ["no-stores-yet"]
+def test_a_batch_of_nothing_gets_a_file() -> None:
+    """VS-05: newer suites send a batch without file_ids and without files."""
+    path = "/v1/vector_stores/vs_1/file_batches"
+    real, used = repaired(_call("POST", path, "", {}), IDS)
+    assert (_body(real), used) == ({"file_ids": ["file-1"]}, ["some-files-in-a-batch"])
+    assert repaired(_call("POST", "/v1/vector_stores", "", {}), IDS)[1] == []
+
+
+def test_two_sources_of_files_become_one() -> None:
+    """VS-05: file_ids and files together are refused."""
+    body = {"file_ids": ["file-1"], "files": [{"file_id": "file-1"}]}
+    path = "/v1/vector_stores/vs_1/file_batches"
+    real, used = repaired(_call("POST", path, "", body), IDS)
+    assert (_body(real), used) == ({"files": body["files"]}, ["one-source-of-files"])
 
 
 def test_every_repair_is_needed_by_some_recorded_call() -> None:
     """No repair outlives what it was made for."""
-    storeless = {name: id_ for name, id_ in IDS.items() if name != "vector_store_id"}
-    used = {name for call in CALLS for name in repaired(fill(call, storeless), storeless)[1]}
+    used = {name for call in CALLS for name in repaired(fill(call, IDS), IDS)[1]}
     assert used == {repair.name for repair in REPAIRS}
 
 
 def test_every_repair_cites_a_rule() -> None:
-    """A repair puts right only what the contract refuses."""
-    assert all(re.match(r"[A-Z]+-\w+", repair.rule) and repair.why for repair in REPAIRS)
+    """Nothing is changed without a rule of the contract that asks for it."""
+    named = [*REPAIRS, *TRANSLATIONS]
+    assert all(re.match(r"[A-Z]+-\w+", one.rule) and one.why for one in named)
 
 
 def test_filling_leaves_the_method_alone() -> None:

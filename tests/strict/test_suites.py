@@ -15,6 +15,7 @@ from .report import Result, Verdict, results
 from .server import Server, running_server
 from .shim import running_shim
 from .suites import FILES_RUN, VERSIONS, Outcome, Suite, prepared
+from .translations import TRANSLATIONS
 
 MODELS = (
     "gpt-4.1",
@@ -40,6 +41,7 @@ class SuiteRun:
 
     results: Sequence[Result]
     repairs_used: set[str]
+    translations_used: set[str]
     calls: set[Call]
     shown: str
 
@@ -63,7 +65,7 @@ def listed() -> LeftOut:
 async def test_every_case_that_is_not_left_out_passes(
     suite: Suite, listed: LeftOut, tmp_path: Path
 ) -> None:
-    """Assistants, threads, messages, runs, steps, files, uploads and models pass strict validation.
+    """Assistants, threads, messages, runs, steps, files, uploads, models and stores are strict.
 
     The classes that the client validates with name every required field and every enum of
     sections 6 to 11 and 13 of the contract.
@@ -76,6 +78,7 @@ async def test_every_case_that_is_not_left_out_passes(
     assert run.with_verdict("passed") == set(cases) - set(omitted) - set(skipped_by_suite)
     assert run.with_verdict("skipped") == set(skipped_by_suite)
     assert run.repairs_used == {repair.name for repair in REPAIRS}, "A repair is stale."
+    assert run.translations_used == {one.name for one in TRANSLATIONS}, "A translation is stale."
     assert run.calls <= set(recorded_calls()), "Record again: python -m tests.strict.record"
 
 
@@ -115,7 +118,8 @@ async def _run(suite: Suite, omitted: Sequence[str], folder: Path) -> SuiteRun:
     assert report.exists(), outcome.output
     found = results(report)
     shown = _shown(outcome, found, server)
-    return SuiteRun(found, set(shim.repairs_used), shim.calls, shown)
+    used = set(shim.repairs_used), set(shim.translations_used)
+    return SuiteRun(found, *used, shim.calls, shown)
 
 
 def _shown(outcome: Outcome, report: Sequence[Result], server: Server) -> str:

@@ -27,6 +27,17 @@ WEATHER = {
     },
 }
 TIME = {"type": "function", "function": {"name": "get_time", "parameters": {}}}
+SEARCH = {
+    "type": "function",
+    "function": {
+        "name": "file_search",
+        "parameters": {
+            "type": "object",
+            "properties": {"query": {"type": "string"}},
+            "required": ["query"],
+        },
+    },
+}
 
 
 def user(text: str) -> dict[str, Any]:
@@ -39,13 +50,13 @@ def ask(text: str, **fields: Any) -> ModelRequest:
     return ModelRequest(**{"model": "demo", "messages": [user(text)], **fields})
 
 
-def after_tools(text: str, *outputs: str) -> ModelRequest:
-    """Write a request in which calls of get_weather have been answered."""
+def after_tools(text: str, *outputs: str, name: str = "get_weather") -> ModelRequest:
+    """Write a request in which calls of a function have been answered."""
     calls = [
         {
             "id": f"call_{i}",
             "type": "function",
-            "function": {"name": "get_weather", "arguments": "{}"},
+            "function": {"name": name, "arguments": "{}"},
         }
         for i in range(len(outputs))
     ]

@@ -4,13 +4,24 @@ import json
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 import pytest
 
 from understudy.upstream.base import Finished, TextDelta, ToolCallDelta
 from understudy.upstream.demo import Demo
 from understudy.upstream.schema_instance import minimal_instance
 
-from .conversations import TIME, WEATHER, Heard, ask, events_of, hear, user
+from .conversations import (
+    SEARCH,
+    TIME,
+    WEATHER,
+    Heard,
+    after_tools,
+    ask,
+    events_of,
+    hear,
+    user,
+)
 
 FORCED = {"type": "function", "function": {"name": "get_weather"}}
 
@@ -98,6 +109,103 @@ async def test_required_means_some_call() -> None:
     """RUN-33: tool_choice required calls the first function when no line says which."""
     answer = await demo("hi", tools=[TIME, WEATHER], tool_choice="required")
     assert [call[1:] for call in answer.calls] == [["get_time", "{}"]]
+
+
+async def test_a_question_is_looked_up_in_the_files() -> None:
+    """Where file_search is offered, it is called with the last message of the user."""
+    messages = [user("Hi."), {"role": "assistant", "content": "Hi."}, user("When does it “open”?")]
+    answer = await demo("", messages=messages, tools=[WEATHER, SEARCH])
+    ((_, name, arguments),) = answer.calls
+    assert name == "file_search"
+    assert json.loads(arguments) == {"query": "When does it “open”?"}
+    assert answer.finish == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("When?", {"tool_choice": "none"}),
+        (" ", {}),
+        ("/call nothing {}", {}),
+        ("When?", {"response_format": {"type": "json_object"}}),
+        ("When?", {"tools": [{"type": "function", "function": {"name": "file_search"}}]}),
+    ],
+)
+async def test_what_is_no_question_to_the_files_is_not_looked_up(
+    text: str, fields: dict[str, Any]
+) -> None:
+    """Nor is it when the request forbids it, or asks a function that takes no query."""
+    answer = await demo(text, **{"tools": [SEARCH], **fields})
+    assert not answer.calls
+    assert answer.text
+
+
+async def test_a_call_line_goes_before_the_files() -> None:
+    """What the user wants called is called, and then nothing is looked up."""
+    answer = await demo("/call get_weather {}", tools=[SEARCH, WEATHER])
+    assert [call[1] for call in answer.calls] == ["get_weather"]
+    asked = after_tools("/call get_weather {}", "18 degrees")
+    told = await hear(Demo(), msgspec.structs.replace(asked, tools=[SEARCH, WEATHER]))
+    assert "get_weather returned 18 degrees" in told.text
+
+
+async def test_a_forced_search_has_a_query() -> None:
+    """RUN-33: tool_choice names file_search, and it is called with the message."""
+    choice = {"type": "function", "function": {"name": "file_search"}}
+    answer = await demo("When?", tools=[WEATHER, SEARCH], tool_choice=choice)
+    assert [call[1:] for call in answer.calls] == [["file_search", '{"query": "When?"}']]
+
+
+FOUND = """\
+To cite, write a marker, for example 【4:0†source】.
+
+【4:0†source】 house.pdf
+Dogs may come in. We open at six
+every day.
+
+【4:1†source】 garden.pdf
+The garden is green."""
+
+
+async def test_it_answers_from_passages_and_cites_them() -> None:
+    """ANN-03: words of the file, with the marker right behind, and honesty before them."""
+    answer = await hear(Demo(), after_tools("When do you open?", FOUND, name="file_search"))
+    assert "built-in demo, not a language model" in answer.text
+    assert "“We open at six every day.”【4:0†source】" in answer.text
+    assert "【4:1†source】" not in answer.text
+    assert answer.finish == "stop"
+
+
+async def test_a_marker_is_one_delta() -> None:
+    """Words are deltas, and a marker has no space in it."""
+    events = await events_of(Demo(), after_tools("Is it green?", FOUND, name="file_search"))
+    words = [event.text for event in events if isinstance(event, TextDelta)]
+    assert any(word.endswith("green.”【4:1†source】") for word in words)
+
+
+async def test_it_says_that_nothing_was_found() -> None:
+    """No passages, no quotes, no markers."""
+    answer = await hear(Demo(), after_tools("When?", "Nothing was found.", name="file_search"))
+    assert "found nothing in the files" in answer.text
+    assert "【" not in answer.text
+
+
+async def test_passages_and_other_outputs_are_both_told() -> None:
+    """A model may be given the outputs of several tools at once."""
+    calls = [
+        {"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for name in ("get_weather", "file_search")
+    ]
+    messages = [
+        user("When do you open?"),
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "get_weather", "content": "sun"},
+        {"role": "tool", "tool_call_id": "file_search", "content": FOUND},
+    ]
+    text = (await demo("", messages=messages, tools=[WEATHER, SEARCH])).text
+    assert "get_weather returned sun" in text
+    assert "【4:0†source】" in text
+    assert "file_search returned" not in text
 
 
 async def test_json_object() -> None:

@@ -7,7 +7,6 @@ from understudy.api.ask import Ask, Reply, Stream
 from understudy.api.multipart import read_form
 from understudy.api.views import show, show_deleted, show_page
 from understudy.errors import InvalidRequest, Unavailable
-from understudy.ids import new_file_id
 from understudy.operations import files
 from understudy.operations.refusals import no_such
 from understudy.storage.base import Slice
@@ -17,7 +16,15 @@ from understudy.wire.params.pages import parse_files_page
 
 async def create(ask: Ask) -> Reply:
     """Upload a file; nothing of it is visible until all of the form is there and right."""
-    file_id = new_file_id()
+
+    async def receive(file_id: str) -> files.Received:
+        return await _receive(ask, file_id)
+
+    return show("file", await files.create(ask.ports, ask.caller, receive), ask.era)
+
+
+async def _receive(ask: Ask, file_id: str) -> files.Received:
+    """Store the file of the form under its id."""
     try:
         form = await read_form(
             ask.headers.get("content-type", ""),
@@ -30,10 +37,9 @@ async def create(ask: Ask) -> Reply:
         raise Unavailable(f"The file cannot be stored: {error}.") from error
     if form.file is None:
         raise InvalidRequest("'file' is a required property", param="file")
-    new = parse_upload(form.fields)
-    uploaded = form.file
-    row = await files.create(ask.ports, ask.caller, file_id, uploaded.filename, uploaded.size, new)
-    return show("file", row, ask.era)
+    return files.Received(
+        filename=form.file.filename, size=form.file.size, new=parse_upload(form.fields)
+    )
 
 
 async def retrieve(ask: Ask) -> Reply:

@@ -14,7 +14,19 @@ import msgspec
 from msgspec import Struct
 
 from understudy import __version__
-from understudy.api import assistants, files, messages, models, run_steps, runs, threads, uploads
+from understudy.api import (
+    assistants,
+    files,
+    messages,
+    models,
+    run_steps,
+    runs,
+    threads,
+    uploads,
+    vector_store_batches,
+    vector_store_files,
+    vector_stores,
+)
 from understudy.api.endpoint import Handler
 from understudy.api.routes import TABLE, Row
 from understudy.operations.run_creation import BusyThread
@@ -27,21 +39,38 @@ from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import RunStep
 from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.uploads import Upload, UploadPart
+from understudy.wire.objects.vector_stores import (
+    FileContentPage,
+    SearchResultsPage,
+    StoredChunk,
+    VectorStore,
+    VectorStoreFile,
+    VectorStoreFileBatch,
+)
 from understudy.wire.params.assistants import _AssistantV2, _NewFile
 from understudy.wire.params.assistants import _ChangesV2 as _AssistantChangesV2
 from understudy.wire.params.files import UploadPurpose
 from understudy.wire.params.messages import MessageV2
 from understudy.wire.params.metadata import _ChangeV2
-from understudy.wire.params.pages import SEARCH_CONTENT
+from understudy.wire.params.pages import SEARCH_CONTENT, STORE_FILE_FILTERS
 from understudy.wire.params.path_ids import PREFIXES
 from understudy.wire.params.runs import _OutputParam, _Outputs, _RunV2, _ThreadAndRunV2
 from understudy.wire.params.threads import ThreadV2
 from understudy.wire.params.threads import _ChangesV2 as _ThreadChangesV2
 from understudy.wire.params.uploads import CompletionParam, FileExpiryParam, UploadParam
+from understudy.wire.params.vector_store_files import (
+    AttributesChangeParam,
+    FileBatchParam,
+    StoreFileParam,
+)
+from understudy.wire.params.vector_store_search import SearchParam
+from understudy.wire.params.vector_stores import CreateVectorStoreParam, ModifyVectorStoreParam
 from understudy.wire.v1 import AssistantFile, MessageFile
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
+# What a stored search keeps for the model (wire/v2.py).
+_NEVER_SHOWN = ("query", "place")
 _PATH_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -76,6 +105,7 @@ class Described(Struct, frozen=True, kw_only=True):
 
 PAGE = ("limit", "order", "after", "before")
 FILES_PAGE = ("limit_files", "order", "after", "purpose")
+STORE_FILES_PAGE = (*PAGE, "filter")
 NEW_RUN = ("Understudy-Busy-Thread", "Understudy-Expires-After", "Understudy-On-Disconnect")
 
 _DESCRIBED: dict[Handler, Described] = {
@@ -117,7 +147,7 @@ _DESCRIBED: dict[Handler, Described] = {
     ),
     runs.cancel: Described(sends=Nothing, answers=Run),
     runs.events: Described(
-        streams="always", parameters=("Last-Event-ID", "Understudy-On-Disconnect")
+        streams="always", parameters=("Last-Event-ID", "Understudy-On-Disconnect", "include[]")
     ),
     run_steps.retrieve: Described(answers=RunStep, parameters=("include[]",)),
     run_steps.list_: Described(answers=RunStep, is_list=True, parameters=(*PAGE, "include[]")),
@@ -130,6 +160,29 @@ _DESCRIBED: dict[Handler, Described] = {
     uploads.add_part: Described(answers=UploadPart),
     uploads.complete: Described(sends=CompletionParam, answers=Upload),
     uploads.cancel: Described(sends=Nothing, answers=Upload),
+    vector_stores.create: Described(sends=CreateVectorStoreParam, answers=VectorStore),
+    vector_stores.retrieve: Described(answers=VectorStore),
+    vector_stores.list_: Described(answers=VectorStore, is_list=True, parameters=PAGE),
+    vector_stores.modify: Described(sends=ModifyVectorStoreParam, answers=VectorStore),
+    vector_stores.delete: Described(answers=Deleted),
+    vector_stores.search: Described(sends=SearchParam, answers=SearchResultsPage),
+    vector_store_files.create: Described(sends=StoreFileParam, answers=VectorStoreFile),
+    vector_store_files.retrieve: Described(answers=VectorStoreFile),
+    vector_store_files.list_: Described(
+        answers=VectorStoreFile, is_list=True, parameters=STORE_FILES_PAGE
+    ),
+    vector_store_files.modify: Described(sends=AttributesChangeParam, answers=VectorStoreFile),
+    vector_store_files.delete: Described(answers=Deleted),
+    vector_store_files.content: Described(answers=FileContentPage, parameters=("page",)),
+    vector_store_files.chunks: Described(
+        answers=StoredChunk, is_list=True, parameters=("limit", "after_index")
+    ),
+    vector_store_batches.create: Described(sends=FileBatchParam, answers=VectorStoreFileBatch),
+    vector_store_batches.retrieve: Described(answers=VectorStoreFileBatch),
+    vector_store_batches.cancel: Described(sends=Nothing, answers=VectorStoreFileBatch),
+    vector_store_batches.list_files: Described(
+        answers=VectorStoreFile, is_list=True, parameters=STORE_FILES_PAGE
+    ),
     models.list_: Described(answers=Model, is_list=True),
     models.retrieve: Described(answers=Model),
 }
@@ -150,6 +203,12 @@ _PUBLIC_NAMES: Mapping[type[Struct], str] = {
     UploadParam: "CreateUploadRequest",
     CompletionParam: "CompleteUploadRequest",
     FileExpiryParam: "FileExpirationAfter",
+    CreateVectorStoreParam: "CreateVectorStoreRequest",
+    ModifyVectorStoreParam: "ModifyVectorStoreRequest",
+    StoreFileParam: "CreateVectorStoreFileRequest",
+    AttributesChangeParam: "ModifyVectorStoreFileRequest",
+    FileBatchParam: "CreateVectorStoreFileBatchRequest",
+    SearchParam: "SearchVectorStoreRequest",
     Nothing: "EmptyRequest",
 }
 
@@ -173,6 +232,15 @@ _PARAMETERS: dict[str, Json] = {
     "after": _query("after", {"type": "string"}, "The id behind which the page begins."),
     "before": _query("before", {"type": "string"}, "The id before which the page ends."),
     "run_id": _query("run_id", {"type": "string"}, "Only messages that this run has written."),
+    "filter": _query(
+        "filter", {"type": "string", "enum": [*STORE_FILE_FILTERS]}, "Only files in this status."
+    ),
+    "page": _query("page", {"type": "string"}, "The `next_page` of the page before."),
+    "after_index": _query(
+        "after",
+        {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+        "The index behind which the page begins.",
+    ),
     "purpose": _query("purpose", {"type": "string"}, "Only files of this purpose."),
     "include[]": _query(
         "include[]", {"type": "array", "items": {"type": "string", "enum": [SEARCH_CONTENT]}}
@@ -293,6 +361,8 @@ def _schemas(types: list[type[Struct]]) -> tuple[References, Json]:
             f'"title":"{type_.__name__}"', f'"title":"{public}"'
         )
     *references, schemas = msgspec.json.decode(text)
+    for name in _NEVER_SHOWN:
+        del schemas["FileSearchCall"]["properties"][name]
     return dict(zip(types, references, strict=True)), schemas
 
 

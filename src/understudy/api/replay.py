@@ -9,6 +9,7 @@ from understudy.errors import InvalidRequest
 from understudy.storage.base import Answer, Row
 from understudy.wire.encoding import decode_run
 from understudy.wire.events import EventId
+from understudy.wire.params.pages import SEARCH_CONTENT, parse_include
 
 
 class _Streamed(msgspec.Struct):
@@ -44,5 +45,7 @@ async def _stream(ask: Ask, answer: Answer) -> Stream:
     cancels_on_disconnect(ask)
     run = decode_run(answer.body)
     row = Row(run.id, answer.body, answer.file_ids)
+    with_content = SEARCH_CONTENT in parse_include(ask.query)
     subscription = await ask.ports.dispatch.subscribe(run.id)
-    return event_stream(ask, run.thread_id, row, subscription, EventId.parse(answer.after))
+    after = EventId.parse(answer.after)
+    return event_stream(ask, run.thread_id, row, subscription, after, with_content=with_content)

@@ -8,7 +8,19 @@ from typing import Literal
 
 from msgspec import Struct
 
-from understudy.api import assistants, files, messages, models, run_steps, runs, threads, uploads
+from understudy.api import (
+    assistants,
+    files,
+    messages,
+    models,
+    run_steps,
+    runs,
+    threads,
+    uploads,
+    vector_store_batches,
+    vector_store_files,
+    vector_stores,
+)
 from understudy.api.endpoint import Body, Handler
 from understudy.wire.era import Era
 
@@ -32,6 +44,9 @@ MESSAGES = "/threads/{thread_id}/messages"
 MESSAGE = MESSAGES + "/{message_id}"
 ASSISTANT = "/assistants/{assistant_id}"
 UPLOAD = "/uploads/{upload_id}"
+STORE = "/vector_stores/{vector_store_id}"
+STORE_FILE = STORE + "/files/{file_id}"
+BATCH = STORE + "/file_batches/{batch_id}"
 
 TABLE: tuple[Row, ...] = (
     Row("GET", RUN, runs.retrieve),
@@ -74,6 +89,23 @@ TABLE: tuple[Row, ...] = (
     Row("POST", "/uploads", uploads.create, "json", needs_beta=False),
     Row("POST", UPLOAD + "/complete", uploads.complete, "json", needs_beta=False),
     Row("POST", UPLOAD + "/cancel", uploads.cancel, "json", needs_beta=False),
+    Row("GET", STORE, vector_stores.retrieve, needs_beta=False),
+    Row("GET", STORE_FILE, vector_store_files.retrieve, needs_beta=False),
+    Row("GET", BATCH, vector_store_batches.retrieve, needs_beta=False),
+    Row("POST", STORE + "/search", vector_stores.search, "json", needs_beta=False),
+    Row("POST", "/vector_stores", vector_stores.create, "json", needs_beta=False),
+    Row("GET", "/vector_stores", vector_stores.list_, needs_beta=False),
+    Row("POST", STORE, vector_stores.modify, "json", needs_beta=False),
+    Row("DELETE", STORE, vector_stores.delete, needs_beta=False),
+    Row("POST", STORE + "/files", vector_store_files.create, "json", needs_beta=False),
+    Row("GET", STORE + "/files", vector_store_files.list_, needs_beta=False),
+    Row("POST", STORE_FILE, vector_store_files.modify, "json", needs_beta=False),
+    Row("DELETE", STORE_FILE, vector_store_files.delete, needs_beta=False),
+    Row("GET", STORE_FILE + "/content", vector_store_files.content, needs_beta=False),
+    Row("GET", STORE_FILE + "/chunks", vector_store_files.chunks, needs_beta=False),
+    Row("POST", STORE + "/file_batches", vector_store_batches.create, "json", needs_beta=False),
+    Row("POST", BATCH + "/cancel", vector_store_batches.cancel, "json", needs_beta=False),
+    Row("GET", BATCH + "/files", vector_store_batches.list_files, needs_beta=False),
     Row("GET", "/models", models.list_, needs_beta=False),
     Row("GET", "/models/{model:path}", models.retrieve, needs_beta=False),
 )

@@ -6,31 +6,30 @@ import msgspec
 
 from understudy.api.ask import Ask, Reply, Stream
 from understudy.api.paging import asked_part
+from understudy.api.polling import poll_after
 from understudy.api.sse import cancels_on_disconnect, event_stream, last_event_id
 from understudy.api.views import show, show_page
 from understudy.errors import InvalidRequest
 from understudy.operations import run_creation, run_waiting, runs
 from understudy.operations.accepted import Accepted
 from understudy.operations.run_creation import BusyThread, RunOptions
-from understudy.storage.base import Row
 from understudy.wire.encoding import decode_run
 from understudy.wire.events import BEGINNING
 from understudy.wire.params import runs as params
-from understudy.wire.params.pages import parse_include
+from understudy.wire.params.pages import SEARCH_CONTENT, parse_include
 from understudy.wire.violations import unsupported
 
 _DIGITS_MAX = 12
-POLL_FIRST_MS = 50
 BUSY_THREAD = ("reject", "enqueue", "interrupt")
 
 
 async def create(ask: Ask) -> Reply | Stream:
     """Create a run."""
     thread_id = ask.id("thread_id")
-    parse_include(ask.query)
+    with_content = SEARCH_CONTENT in parse_include(ask.query)
     new = params.parse_create(ask.body, ask.era, thread_id)
     accepted = await run_creation.create(ask.ports, ask.caller, thread_id, new, _options(ask))
-    return _answer(ask, accepted)
+    return _answer(ask, accepted, with_content=with_content)
 
 
 async def create_with_thread(ask: Ask) -> Reply | Stream:
@@ -49,7 +48,8 @@ async def retrieve(ask: Ask) -> Reply:
         row = await run_waiting.wait_for(ask.ports, ask.caller, thread_id, run_id, seconds)
     else:
         row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
-    return show("run", row, ask.era, ((b"openai-poll-after-ms", _poll_after(ask, row)),))
+    created_at = msgspec.json.decode(row.body, type=_Age).created_at
+    return show("run", row, ask.era, (poll_after(ask, created_at),))
 
 
 async def list_(ask: Ask) -> Reply:
@@ -86,24 +86,20 @@ async def events(ask: Ask) -> Stream:
     """Replay the events of a run and follow them until it is over (an extension)."""
     thread_id, run_id = ask.id("thread_id"), ask.id("run_id")
     after = last_event_id(ask.headers.get("last-event-id"), BEGINNING)
+    with_content = SEARCH_CONTENT in parse_include(ask.query)
     cancels_on_disconnect(ask)
     row = await runs.get(ask.ports, ask.caller, thread_id, run_id)
     subscription = await ask.ports.dispatch.subscribe(run_id)
-    return event_stream(ask, thread_id, row, subscription, after, until_over=True)
-
-
-def _poll_after(ask: Ask, row: Row) -> bytes:
-    """Ask a young run's client to come back soon, an older one's less often (GEN-10)."""
-    age_seconds = max(0, ask.ports.now - msgspec.json.decode(row.body, type=_Age).created_at)
-    soon = POLL_FIRST_MS * (1 + age_seconds)
-    return b"%d" % min(soon, ask.ports.settings.poll_after_ms)
+    return event_stream(
+        ask, thread_id, row, subscription, after, until_over=True, with_content=with_content
+    )
 
 
 class _Age(msgspec.Struct):
     created_at: int
 
 
-def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:
+def _answer(ask: Ask, accepted: Accepted, *, with_content: bool = False) -> Reply | Stream:
     if accepted.subscription is None:
         return show("run", accepted.row, ask.era)
     run = decode_run(accepted.row.body)
@@ -114,6 +110,7 @@ def _answer(ask: Ask, accepted: Accepted) -> Reply | Stream:
         accepted.subscription,
         accepted.after,
         listening_since_after=True,
+        with_content=with_content,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import msgspec
 import structlog
@@ -14,7 +15,7 @@ from understudy.errors import InvalidRequest, Refusal
 from understudy.operations import runs
 from understudy.operations.streams import follow
 from understudy.storage.base import Row
-from understudy.wire import v1
+from understudy.wire import v1, v2
 from understudy.wire.deltas import MessageDelta, StepDelta
 from understudy.wire.encoding import encode
 from understudy.wire.era import Era
@@ -33,15 +34,18 @@ DONE = b"event: done\ndata: [DONE]\n\n"
 PING = b": ping\n"
 
 
-def frame(event: RunEvent, era: Era, file_ids: Sequence[str]) -> bytes:
+def frame(
+    event: RunEvent, era: Era, file_ids: Sequence[str], *, with_content: bool = False
+) -> bytes:
     """Return the event as a frame; the id line lets a client come back to this place.
 
-    ``file_ids`` are those that v1 shows on the run (RUN-04).
+    ``file_ids`` are those that v1 shows on the run (RUN-04), ``with_content`` shows the passages
+    that searches have found (STEP-08).
     """
     if era == "v1":
         name, data = v1.event_name(event.name), _data_v1(event, file_ids)
     else:
-        name, data = event.name, event.data
+        name, data = event.name, v2.event_data(event.data, with_content=with_content)
     return b"event: %b\nid: %d-%d\ndata: %b\n\n" % (
         name.encode(),
         event.attempt,
@@ -74,6 +78,7 @@ def event_stream(
     *,
     listening_since_after: bool = False,
     until_over: bool = False,
+    with_content: bool = False,
 ) -> Stream:
     """Answer with the events of a run behind ``after``."""
     events = follow(
@@ -87,7 +92,7 @@ def event_stream(
         until_over=until_over,
         patience_seconds=ask.ports.settings.patience_seconds,
     )
-    frames = _frames(ask, events, row)
+    frames = _frames(ask, events, row, with_content=with_content)
     if cancels_on_disconnect(ask):
         frames = _cancelling(ask, frames, thread_id, row.id)
     return Stream(pieces=frames, content_type=CONTENT_TYPE, headers=_STREAM_HEADERS)
@@ -119,15 +124,15 @@ def last_event_id(text: str | None, default: EventId) -> EventId:
 
 
 async def _frames(
-    ask: Ask, events: AsyncGenerator[Sequence[RunEvent]], row: Row
+    ask: Ask, events: AsyncGenerator[Sequence[RunEvent]], row: Row, *, with_content: bool
 ) -> AsyncGenerator[bytes]:
     """Yield what is ready as one piece; an error of the stream itself is its last event."""
-    era = ask.era
+    framed = partial(frame, era=ask.era, file_ids=row.file_ids, with_content=with_content)
     try:
         async with aclosing(events):
             async for batch in events:
                 if batch:
-                    yield b"".join([frame(event, era, row.file_ids) for event in batch])
+                    yield b"".join(map(framed, batch))
                 elif await _has_gone(ask):
                     return
                 else:

@@ -1,4 +1,4 @@
-"""Shows stored objects in the era of the request: v2 as they are stored, v1 translated."""
+"""Shows stored objects in the era of the request: v2 almost as they are stored, v1 translated."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from understudy.api.ask import Reply
 from understudy.storage.base import AnswerKind, Kind, Row, Rows
-from understudy.wire import v1
+from understudy.wire import v1, v2
 from understudy.wire.encoding import (
     decode_assistant,
     decode_message,
@@ -28,23 +28,35 @@ _V1: dict[AnswerKind, Callable[[Row], Any]] = {
 }
 
 
-def view(kind: AnswerKind, row: Row, era: Era) -> bytes:
-    """Return the object as the era knows it. Files look the same in both."""
-    if era == "v2" or kind in ("file", "assistant_file", "upload"):
-        return row.body
-    return encode(_V1[kind](row))
+def view(kind: AnswerKind, row: Row, era: Era, *, with_content: bool = False) -> bytes:
+    """Return the object as the era knows it. Files look the same in both.
+
+    ``with_content`` shows the passages that searches have found (STEP-08).
+    """
+    if kind in _V1 and era == "v1":
+        return encode(_V1[kind](row))
+    if kind == "message":
+        return v2.message_body(row.body)
+    if kind == "run_step":
+        return v2.step_body(row.body, with_content=with_content)
+    return row.body
 
 
 def show(
-    kind: AnswerKind, row: Row, era: Era, headers: tuple[tuple[bytes, bytes], ...] = ()
+    kind: AnswerKind,
+    row: Row,
+    era: Era,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    *,
+    with_content: bool = False,
 ) -> Reply:
     """Answer with one object."""
-    return Reply(body=view(kind, row, era), headers=headers)
+    return Reply(body=view(kind, row, era, with_content=with_content), headers=headers)
 
 
-def show_page(kind: Kind, rows: Rows, era: Era) -> Reply:
+def show_page(kind: Kind, rows: Rows, era: Era, *, with_content: bool = False) -> Reply:
     """Answer with a list, joined from the encoded objects (LIST-01)."""
-    bodies = [view(kind, row, era) for row in rows.rows]
+    bodies = [view(kind, row, era, with_content=with_content) for row in rows.rows]
     return joined(bodies, [row.id for row in rows.rows], has_more=rows.has_more)
 
 
@@ -59,9 +71,9 @@ def joined(bodies: Sequence[bytes], ids: Sequence[str], *, has_more: bool) -> Re
     return Reply(body=b'{"object":"list","data":[' + b",".join(bodies) + tail)
 
 
-def show_struct(value: msgspec.Struct) -> Reply:
+def show_struct(value: msgspec.Struct, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
     """Answer with an object that is not stored."""
-    return Reply(body=encode(value))
+    return Reply(body=encode(value), headers=headers)
 
 
 def show_deleted(object_id: str, noun: str) -> Reply:

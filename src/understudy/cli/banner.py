@@ -22,7 +22,7 @@ async def show_banner(settings: Settings, ports: Ports, port: int, new_key: str 
         table.add_row("Key", f"{new_key}  (shown only now)")
     table.add_row("Data", str(settings.data_dir.resolve()))
     table.add_row("Models", await _models(ports))
-    table.add_row("Tools", "function: yes · file_search: not yet · code_interpreter: not yet")
+    table.add_row("Tools", _tools(settings))
     if not settings.worker:
         table.add_row("Worker", "none in this process: runs wait for one")
     console.print("[bold]Understudy[/bold] is ready.")
@@ -31,6 +31,12 @@ async def show_banner(settings: Settings, ports: Ports, port: int, new_key: str 
 
 def _host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _tools(settings: Settings) -> str:
+    by = next((one.embedding_model for one in settings.endpoints if one.embedding_model), None)
+    search = f"by words and by {by}" if by else "by words"
+    return f"function: yes · file_search: yes, {search} · code_interpreter: not yet"
 
 
 async def _models(ports: Ports) -> str:

@@ -42,13 +42,32 @@ def check_sqlite() -> Finding:
 def check_folder(folder: Path) -> Finding:
     """Look whether the data folder can be written, and whether its disk has room."""
     shown = folder.absolute()
-    nearest = _nearest_existing(shown)
-    if not nearest.is_dir():
-        return problem("Data", f"{nearest} is not a folder.", "Choose another one: --data-dir.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
+    if (told := _why_not_writable(shown)) is not None:
         mend = "Give this user the right to write there, or choose another folder: --data-dir."
-        return problem("Data", f"User {os.getuid()} cannot write to {nearest}.", mend)
-    return _check_room(shown, nearest)
+        return problem("Data", told, mend)
+    return _check_room(shown, _nearest_existing(shown))
+
+
+def check_search_folders(settings: Settings) -> Finding:
+    """Look whether what makes files searchable can be written: indexes, and files being read."""
+    folders = (settings.indexes_folder, settings.reading_folder)
+    for told in map(_why_not_writable, folders):
+        if told is not None:
+            mend = (
+                "Give this user the right to write there, or move it away: a start makes it anew."
+            )
+            return problem("Search", told, mend)
+    return ok("Search", f"{' and '.join(folder.name for folder in folders)} can be written")
+
+
+def _why_not_writable(folder: Path) -> str | None:
+    """Return why the folder could not be used or made, or None."""
+    nearest = _nearest_existing(folder.absolute())
+    if not nearest.is_dir():
+        return f"{nearest} is not a folder."
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"User {os.getuid()} cannot write to {nearest}."
+    return None
 
 
 def _check_room(folder: Path, nearest: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""What the doctor asks the model endpoints: whether each answers, and where aliases lead."""
+"""What the doctor asks the models: whether each endpoint answers, and where aliases lead."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,13 @@ from msgspec import Struct
 
 from understudy.cli.finding import Finding, ok, problem, warning
 from understudy.errors import UpstreamError
-from understudy.upstream.base import Upstream
+from understudy.upstream.base import Embedder, Reranker, Upstream
 
 SHOWN_MAX = 8
 DEMO = "demo"
+FLOAT_BYTES = 4
+SAMPLE = "Is anybody there?"
+WITHOUT_IT = "Start it, or correct it in understudy.toml; until then files are searched without it."
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -56,6 +59,24 @@ def _answer(source: Source, listed: list[str] | UpstreamError) -> Finding:
 def _only_demo() -> Finding:
     mend = "Attach a model: UNDERSTUDY_UPSTREAM_URL=http://127.0.0.1:11434/v1, or understudy.toml."
     return warning("Models", "Only the built-in demo answers; it is no language model.", mend)
+
+
+async def check_embedder(embedder: Embedder) -> Finding:
+    """Ask the embedding model for a vector."""
+    try:
+        (vector,) = await embedder.embed([SAMPLE])
+    except UpstreamError as error:
+        return problem("Embedding", error.message, WITHOUT_IT)
+    return ok("Embedding", f"the model answers with {len(vector) // FLOAT_BYTES} numbers")
+
+
+async def check_reranker(reranker: Reranker) -> Finding:
+    """Ask the reranking model for a score."""
+    try:
+        await reranker.rerank(SAMPLE, [SAMPLE])
+    except UpstreamError as error:
+        return problem("Reranking", error.message, WITHOUT_IT)
+    return ok("Reranking", "the model answers")
 
 
 def _alias(alias: str, target: str, known: Iterable[str]) -> Finding:

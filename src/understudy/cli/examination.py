@@ -9,9 +9,21 @@ from typing import Any
 
 from msgspec import Struct
 
-from understudy.app import open_models, open_ports, open_storage
-from understudy.cli.check_machine import check_folder, check_port, check_python, check_sqlite
-from understudy.cli.check_models import Source, check_models
+from understudy.app import (
+    open_embedder,
+    open_models,
+    open_ports,
+    open_reranker,
+    open_storage,
+)
+from understudy.cli.check_machine import (
+    check_folder,
+    check_port,
+    check_python,
+    check_search_folders,
+    check_sqlite,
+)
+from understudy.cli.check_models import Source, check_embedder, check_models, check_reranker
 from understudy.cli.check_parts import check_keys, check_parts
 from understudy.cli.finding import Finding, ok, problem
 from understudy.errors import Misconfigured
@@ -64,6 +76,10 @@ async def _examine_parts(settings: Settings) -> AsyncIterator[Finding]:
     if (broken := await _database_problem(settings)) is not None:
         yield broken
         return
+    folders = check_search_folders(settings)
+    yield folders
+    if folders.state == "problem":
+        return
     if (broken := _models_problem(settings)) is not None:
         yield broken
         settings = _without_models(settings)
@@ -77,6 +93,8 @@ async def _examine_parts(settings: Settings) -> AsyncIterator[Finding]:
             yield finding
     if broken is None:
         for finding in await _examine_models(settings):
+            yield finding
+        async for finding in _examine_search_models(settings):
             yield finding
 
 
@@ -120,3 +138,16 @@ async def _examine_models(settings: Settings) -> list[Finding]:
         return await check_models(sources, settings.aliases)
     finally:
         await catalogue.close()
+
+
+async def _examine_search_models(settings: Settings) -> AsyncIterator[Finding]:
+    if (embedder := open_embedder(settings)) is not None:
+        try:
+            yield await check_embedder(embedder)
+        finally:
+            await embedder.close()
+    if (reranker := open_reranker(settings)) is not None:
+        try:
+            yield await check_reranker(reranker)
+        finally:
+            await reranker.close()

@@ -1,5 +1,6 @@
 """Assistants, and the files that v1 attached to them."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec import UNSET
@@ -9,10 +10,12 @@ from understudy.errors import InvalidRequest, NotFound
 from understudy.ids import new_id
 from understudy.operations.file_uses import resource_files
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import change, find, missing_files_refused, page
-from understudy.operations.refusals import no_such, no_such_model, refuse_vector_stores
+from understudy.operations.reading import find, missing_files_refused, page, retried
+from understudy.operations.refusals import no_such, no_such_model
+from understudy.operations.tool_stores import Supplied, bring, missing_stores_refused, write
+from understudy.operations.v1_files import V1Files, follow
 from understudy.storage.base import (
-    Answer,
+    Change,
     Conflict,
     Delete,
     Insert,
@@ -39,15 +42,22 @@ V1_FILES_MAX = 20
 
 async def create(ports: Ports, caller: Caller, new: NewAssistant) -> Row:
     """Create an assistant (ASST-03)."""
-    refuse_vector_stores(new.tool_resources, new.new_vector_stores)
     if not ports.models.knows(new.model):
         raise no_such_model(new.model)
     check_response_format(new.response_format, new.tools)
     await missing_files_refused(ports, caller, resource_files(new.tool_resources) + new.file_ids)
-    assistant = _assistant(new, ports.now)
+    await missing_stores_refused(ports, caller, new.tool_resources)
+    return await retried(partial(_create, ports, caller, new))
+
+
+async def _create(ports: Ports, caller: Caller, new: NewAssistant) -> Row:
+    resources, stores = await _first_resources(ports, caller, new)
+    assistant = _assistant(new, resources, ports.now)
     body, file_ids = encode(assistant), tuple(new.file_ids)
-    await ports.storage.write(
+    await write(
+        ports,
         *caller.answers("assistant", body, file_ids, ports.now),
+        *stores,
         Insert(
             kind="assistant",
             project_id=caller.project_id,
@@ -61,7 +71,16 @@ async def create(ports: Ports, caller: Caller, new: NewAssistant) -> Row:
     return Row(assistant.id, body, file_ids)
 
 
-def _assistant(new: NewAssistant, now: int) -> Assistant:
+async def _first_resources(ports: Ports, caller: Caller, new: NewAssistant) -> Supplied:
+    """Return what the tools get: a store made for v2 (ASST-07), or the files of v1 (V1V2-02)."""
+    if new.new_vector_stores:
+        (store,) = new.new_vector_stores
+        return await bring(ports, caller, new.tool_resources, store)
+    after = V1Files(tuple(new.file_ids), new.tools)
+    return await follow(ports, caller, new.tool_resources, V1Files(), after)
+
+
+def _assistant(new: NewAssistant, resources: ToolResources, now: int) -> Assistant:
     return Assistant(
         id=new_id("asst"),
         created_at=now,
@@ -73,7 +92,7 @@ def _assistant(new: NewAssistant, now: int) -> Assistant:
         top_p=new.top_p,
         temperature=new.temperature,
         reasoning_effort=new.reasoning_effort,
-        tool_resources=_resources(new.tools, new.tool_resources, new.file_ids),
+        tool_resources=_for_tools(resources, new.tools),
         metadata=new.metadata,
         response_format=new.response_format,
     )
@@ -83,12 +102,12 @@ def _uses(assistant: Assistant, file_ids: tuple[str, ...]) -> tuple[str, ...]:
     return (*resource_files(assistant.tool_resources), *file_ids)
 
 
-def _resources(tools: list[Tool], given: ToolResources, v1_file_ids: list[str]) -> ToolResources:
-    """Show the files of the tools that are on (ASST-04); v1 files show in v2, too (V1V2-02)."""
-    if not any(isinstance(tool, CodeInterpreterTool) for tool in tools):
-        return given
-    file_ids = dict.fromkeys([*resource_files(given), *v1_file_ids])
-    return replace(given, code_interpreter=CodeInterpreterResources([*file_ids]))
+def _for_tools(resources: ToolResources, tools: Sequence[Tool]) -> ToolResources:
+    """Show a list of files, empty or not, once the code interpreter is on (ASST-04)."""
+    is_on = any(isinstance(tool, CodeInterpreterTool) for tool in tools)
+    if not is_on or resources.code_interpreter is not None:
+        return resources
+    return replace(resources, code_interpreter=CodeInterpreterResources())
 
 
 async def get(ports: Ports, caller: Caller, assistant_id: str) -> Row:
@@ -112,52 +131,62 @@ async def modify(
         raise no_such_model(changes.model)
     await _refuse_unknown_files(ports, caller, changes)
 
-    def decide(row: Row) -> Replace:
-        assistant, file_ids = _changed(decode_assistant(row.body), row.file_ids, changes)
-        check_response_format(assistant.response_format, assistant.tools)
-        return _replace(caller, row, assistant, file_ids)
+    async def attempt() -> Row:
+        row = await get(ports, caller, assistant_id)
+        new, stores = await _change(ports, caller, row, changes)
+        answers = caller.answers("assistant", new.body, new.file_ids, ports.now)
+        await write(ports, *answers, *stores, new)
+        return Row(new.id, new.body, new.file_ids)
 
-    return await change(ports, caller, partial(get, ports, caller, assistant_id), decide)
+    return await retried(attempt)
 
 
 async def _refuse_unknown_files(ports: Ports, caller: Caller, changes: AssistantChanges) -> None:
     named = [] if changes.file_ids is UNSET else [*changes.file_ids]
     if isinstance(changes.tool_resources, ToolResources):
-        refuse_vector_stores(changes.tool_resources, ())
         named += resource_files(changes.tool_resources)
     await missing_files_refused(ports, caller, named)
 
 
-def _changed(
-    old: Assistant, old_file_ids: tuple[str, ...], changes: AssistantChanges
-) -> tuple[Assistant, tuple[str, ...]]:
-    """Return the changed assistant: v1 writes show in v2, v2 writes do not in v1 (V1V2-03)."""
+async def _change(
+    ports: Ports, caller: Caller, row: Row, changes: AssistantChanges
+) -> tuple[Replace, tuple[Change, ...]]:
+    """Return the changed assistant, and what has to be written for its store."""
+    old = decode_assistant(row.body)
     fields = {
         name: value
         for name, value in asdict(changes).items()
         if value is not UNSET and name not in ("file_ids", "tool_resources")
     }
-    file_ids = old_file_ids if changes.file_ids is UNSET else tuple(changes.file_ids)
-    resources = _changed_resources(old.tool_resources, changes.tool_resources)
-    dropped = set(old_file_ids) - set(file_ids)
-    if resources.code_interpreter is not None and dropped:
-        left = [one for one in resource_files(resources) if one not in dropped]
-        resources = replace(resources, code_interpreter=CodeInterpreterResources(left))
     new = replace(old, **fields)
-    added = [one for one in file_ids if one not in old_file_ids]
-    return replace(new, tool_resources=_resources(new.tools, resources, added)), file_ids
+    check_response_format(new.response_format, new.tools)
+    file_ids = row.file_ids if changes.file_ids is UNSET else tuple(changes.file_ids)
+    before, after = V1Files(row.file_ids, old.tools), V1Files(file_ids, new.tools)
+    resources, stores = await _changed_resources(ports, caller, old, changes, before, after)
+    new = replace(new, tool_resources=_for_tools(resources, new.tools))
+    return _replace(caller, row, new, file_ids), stores
 
 
-def _changed_resources(old: ToolResources, given: object) -> ToolResources:
-    """Replace each named resource as a whole; null clears them all."""
-    if given is None:
-        return ToolResources()
-    if not isinstance(given, ToolResources):
-        return old
-    return ToolResources(
-        code_interpreter=given.code_interpreter or old.code_interpreter,
-        file_search=given.file_search or old.file_search,
+async def _changed_resources(
+    ports: Ports,
+    caller: Caller,
+    old: Assistant,
+    changes: AssistantChanges,
+    before: V1Files,
+    after: V1Files,
+) -> Supplied:
+    """Return what v2 asks for, else what follows from v1's files; null clears all (V1V2-03)."""
+    asked, had = changes.tool_resources, old.tool_resources
+    if asked is UNSET:
+        return await follow(ports, caller, had, before, after)
+    if asked is None:
+        return ToolResources(), ()
+    await missing_stores_refused(ports, caller, asked, had)
+    resources = ToolResources(
+        code_interpreter=asked.code_interpreter or had.code_interpreter,
+        file_search=asked.file_search or had.file_search,
     )
+    return resources, ()
 
 
 def _replace(caller: Caller, row: Row, assistant: Assistant, file_ids: tuple[str, ...]) -> Replace:
@@ -183,30 +212,24 @@ async def delete(ports: Ports, caller: Caller, assistant_id: str) -> None:
 
 async def attach_file(ports: Ports, caller: Caller, assistant_id: str, file_id: str) -> Row:
     """Attach a file to a v1 assistant and return the object that stands for that (ASST-10)."""
-    row = await get(ports, caller, assistant_id)
+    await get(ports, caller, assistant_id)
     await missing_files_refused(ports, caller, [file_id])
-    created_at = decode_assistant(row.body).created_at
-    body = encode(v1.assistant_file(file_id, created_at, assistant_id))
 
-    def decide(row: Row) -> Replace:
+    async def attempt() -> Row:
+        row = await get(ports, caller, assistant_id)
+        created_at = decode_assistant(row.body).created_at
+        body = encode(v1.assistant_file(file_id, created_at, assistant_id))
         file_ids = [*dict.fromkeys([*row.file_ids, file_id])]
         if len(file_ids) > V1_FILES_MAX:
             raise InvalidRequest(
                 "Assistant support at most 20 files, remove some files before adding new ones."
             )
-        return _with_files(caller, row, file_ids)
+        new, stores = await _change(ports, caller, row, AssistantChanges(file_ids=file_ids))
+        answers = caller.answers("assistant_file", body, (), ports.now)
+        await write(ports, *answers, *stores, new)
+        return Row(file_id, body)
 
-    def answers(_: Replace) -> tuple[Answer, ...]:
-        return caller.answers("assistant_file", body, (), ports.now)
-
-    await change(ports, caller, partial(get, ports, caller, assistant_id), decide, answers)
-    return Row(file_id, body)
-
-
-def _with_files(caller: Caller, row: Row, file_ids: list[str]) -> Replace:
-    changes = AssistantChanges(file_ids=file_ids)
-    assistant, changed = _changed(decode_assistant(row.body), row.file_ids, changes)
-    return _replace(caller, row, assistant, changed)
+    return await retried(attempt)
 
 
 async def attached_file(ports: Ports, caller: Caller, assistant_id: str, file_id: str) -> Row:
@@ -220,9 +243,10 @@ async def attached_file(ports: Ports, caller: Caller, assistant_id: str, file_id
 async def detach_file(ports: Ports, caller: Caller, assistant_id: str, file_id: str) -> None:
     """Detach a file from a v1 assistant, in both views (V1V2-04); the file itself stays."""
 
-    def decide(row: Row) -> Replace:
+    async def attempt() -> None:
+        row = await attached_file(ports, caller, assistant_id, file_id)
         left = [one for one in row.file_ids if one != file_id]
-        return _with_files(caller, row, left)
+        new, stores = await _change(ports, caller, row, AssistantChanges(file_ids=left))
+        await write(ports, *stores, new)
 
-    read = partial(attached_file, ports, caller, assistant_id, file_id)
-    await change(ports, caller, read, decide)
+    await retried(attempt)

@@ -1,16 +1,23 @@
 """Files: the rows that describe stored bytes."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
-from understudy.errors import InvalidRequest, NotFound
+from msgspec import Struct
+
+from understudy.errors import InvalidRequest, NotFound, Unavailable
+from understudy.ids import new_file_id
+from understudy.operations.arrivals import arriving
 from understudy.operations.file_uses import assistant_without, message_without, thread_without
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import change, find, page
 from understudy.operations.refusals import no_such
 from understudy.storage.base import (
+    ClaimBytes,
     Conflict,
     Delete,
+    ExpectBytes,
     Insert,
     Kind,
     Replace,
@@ -33,24 +40,26 @@ from understudy.wire.params.files import NewFile
 INPUT_PURPOSES = frozenset({"assistants", "user_data"})
 
 
-async def create(
-    ports: Ports, caller: Caller, file_id: str, filename: str, size: int, new: NewFile
-) -> Row:
-    """Describe bytes that have been stored under the file's id (FILE-01)."""
-    now = ports.now
-    lifetime = new.expires_after_seconds
-    file = File(
-        id=file_id,
-        purpose=new.purpose,
-        filename=filename,
-        bytes=size,
-        created_at=now,
-        expires_at=now + lifetime if lifetime else None,
-    )
-    body = encode(file)
-    await ports.storage.write(
-        *caller.answers("file", body, (), now),
-        Insert(
+class Received(Struct, frozen=True, kw_only=True):
+    """Bytes that have been stored, and what was asked for them."""
+
+    filename: str
+    size: int
+    new: NewFile
+
+
+Receive = Callable[[str], Awaitable[Received]]
+
+
+async def create(ports: Ports, caller: Caller, receive: Receive) -> Row:
+    """Store a file; ``receive`` puts its bytes under the id that it is given (FILE-01)."""
+    file_id = new_file_id()
+    async with arriving(ports, file_id):
+        received = await receive(file_id)
+        now = ports.now
+        file = _file(file_id, received, now)
+        body = encode(file)
+        insert = Insert(
             kind="file",
             project_id=caller.project_id,
             id=file_id,
@@ -58,9 +67,25 @@ async def create(
             body=body,
             purpose=file.purpose,
             expires_at=file.expires_at,
-        ),
-    )
+        )
+        answers = caller.answers("file", body, (), now)
+        try:
+            await ports.storage.write(*answers, insert, ClaimBytes(key=file_id, now=now))
+        except Conflict as conflict:
+            raise Unavailable("The file took too long to be stored. Try again.") from conflict
     return Row(file_id, body)
+
+
+def _file(file_id: str, received: Received, now: int) -> File:
+    lifetime = received.new.expires_after_seconds
+    return File(
+        id=file_id,
+        purpose=received.new.purpose,
+        filename=received.filename,
+        bytes=received.size,
+        created_at=now,
+        expires_at=now + lifetime if lifetime else None,
+    )
 
 
 async def get(ports: Ports, caller: Caller, file_id: str) -> Row:
@@ -81,10 +106,12 @@ async def delete(ports: Ports, caller: Caller, file_id: str) -> None:
         await _detach(ports, caller, kind, object_id, file_id)
     order = Delete(kind="file", project_id=caller.project_id, id=file_id, now=ports.now)
     try:
-        await ports.storage.write(order)
+        # If the bytes cannot be removed now, or the process dies, the sweeper removes them.
+        await ports.storage.write(order, ExpectBytes(key=file_id, keep_until=ports.now))
     except Conflict as conflict:
         raise no_such("file", file_id) from conflict
-    await ports.files.delete(file_id)
+    with suppress(OSError):
+        await ports.files.delete(file_id)
 
 
 async def _detach(ports: Ports, caller: Caller, kind: Kind, object_id: str, file_id: str) -> None:

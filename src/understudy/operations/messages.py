@@ -1,22 +1,20 @@
 """Messages, and the files that v1 showed for them."""
 
-from collections.abc import Sequence
 from functools import partial
 
-from msgspec.structs import replace
-
-from understudy.errors import NotFound, Unavailable
+from understudy.errors import NotFound
 from understudy.ids import new_id
-from understudy.operations.file_uses import message_files, resource_files
+from understudy.operations.file_uses import message_files
 from understudy.operations.metadata import change_metadata
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import find, missing_files_refused, page
+from understudy.operations.reading import find, page, retried
 from understudy.operations.refusals import no_such, thread_is_locked
+from understudy.operations.thread_files import check_files, share_files
+from understudy.operations.tool_stores import write
 from understudy.storage.base import (
     Conflict,
     Delete,
     Insert,
-    Replace,
     Row,
     Rows,
     Scope,
@@ -24,38 +22,30 @@ from understudy.storage.base import (
     ThreadBusy,
     ThreadGone,
 )
-from understudy.wire.encoding import decode_message, decode_thread, encode
-from understudy.wire.objects.messages import (
-    Attachment,
-    AttachmentTool,
-    ImageFileContent,
-    Message,
-)
-from understudy.wire.objects.tools import CodeInterpreterResources
+from understudy.wire.encoding import decode_message, encode
+from understudy.wire.objects.messages import Attachment, AttachmentTool, Message
 from understudy.wire.params.messages import NewMessage
 from understudy.wire.params.metadata import MetadataChange
-
-_TRIES_MAX = 20
 
 
 async def create(ports: Ports, caller: Caller, thread_id: str, new: NewMessage) -> Row:
     """Add a message to a thread that no run is working on (THR-08)."""
     await find(ports, caller, "thread", thread_id)
-    await refuse_unknown_files(ports, caller, [new])
+    await check_files(ports, caller, [new])
     message, insert = message_insert(ports, caller, thread_id, new, needs_free_thread=True)
     answers = caller.answers("message", insert.body, insert.file_ids, ports.now)
-    for _ in range(_TRIES_MAX):
+
+    async def attempt() -> Row:
         shared = await share_files(ports, caller, thread_id, [new])
-        try:
-            await ports.storage.write(*answers, insert, *shared)
-        except ThreadBusy as busy:
-            raise thread_is_locked(thread_id, busy.run_id) from busy
-        except ThreadGone as gone:
-            raise no_such("thread", thread_id) from gone
-        except Conflict:
-            continue
+        await write(ports, *answers, insert, *shared)
         return Row(message.id, insert.body, insert.file_ids)
-    raise Unavailable("The thread is being changed by too many requests at once. Try again.")
+
+    try:
+        return await retried(attempt)
+    except ThreadBusy as busy:
+        raise thread_is_locked(thread_id, busy.run_id) from busy
+    except ThreadGone as gone:
+        raise no_such("thread", thread_id) from gone
 
 
 def message_insert(
@@ -94,56 +84,6 @@ def message_insert(
 def _shown_in_v2(file_id: str) -> Attachment:
     """Return how v2 shows a file of a v1 message: any of its tools may have used it (V1V2-02)."""
     return Attachment(file_id, [AttachmentTool("code_interpreter"), AttachmentTool("file_search")])
-
-
-def tool_file_ids(new: NewMessage) -> list[str]:
-    """Return the files that the message hands to the code interpreter (MSG-07, V1V2-02)."""
-    attached = [
-        one.file_id
-        for one in new.attachments
-        if any(tool.type == "code_interpreter" for tool in one.tools)
-    ]
-    return [*attached, *new.file_ids]
-
-
-async def share_files(
-    ports: Ports, caller: Caller, thread_id: str, messages: Sequence[NewMessage]
-) -> list[Replace]:
-    """Return the change of the thread that lets its tools see the messages' files."""
-    added = [one for message in messages for one in tool_file_ids(message)]
-    if not added:
-        return []
-    row = await find(ports, caller, "thread", thread_id)
-    thread = decode_thread(row.body)
-    file_ids = dict.fromkeys([*resource_files(thread.tool_resources), *added])
-    resources = replace(
-        thread.tool_resources, code_interpreter=CodeInterpreterResources([*file_ids])
-    )
-    return [
-        Replace(
-            kind="thread",
-            project_id=caller.project_id,
-            id=thread_id,
-            read=row,
-            body=encode(replace(thread, tool_resources=resources)),
-            uses=tuple(resource_files(resources)),
-        )
-    ]
-
-
-async def refuse_unknown_files(
-    ports: Ports, caller: Caller, messages: Sequence[NewMessage]
-) -> None:
-    """Raise NotFound for attached or shown files that the project does not have (ERR-43)."""
-    named = [file_id for message in messages for file_id in _named_files(message)]
-    await missing_files_refused(ports, caller, named)
-
-
-def _named_files(message: NewMessage) -> list[str]:
-    images = [
-        part.image_file.file_id for part in message.content if isinstance(part, ImageFileContent)
-    ]
-    return [*images, *(one.file_id for one in message.attachments), *message.file_ids]
 
 
 async def get(ports: Ports, caller: Caller, thread_id: str, message_id: str) -> Row:

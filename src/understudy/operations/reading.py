@@ -1,6 +1,7 @@
 """Reading objects, and changing one that others may change at the same time."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from understudy.errors import Unavailable
 from understudy.operations.ports import Caller, Ports
@@ -16,6 +17,8 @@ from understudy.storage.base import (
     Slice,
     UnknownCursor,
 )
+
+T = TypeVar("T")
 
 _TRIES_MAX = 20
 
@@ -41,6 +44,19 @@ async def page(ports: Ports, kind: Kind, scope: Scope, part: Slice) -> Rows:
         raise no_such(kind, unknown.object_id) from unknown
 
 
+async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Return what the attempt returns once nobody else has written in between.
+
+    Raises what the attempt raises, and Unavailable when others never stop writing.
+    """
+    for _ in range(_TRIES_MAX):
+        try:
+            return await attempt()
+        except Conflict:
+            continue
+    raise Unavailable("The object is being changed by too many requests at once. Try again.")
+
+
 async def change(
     ports: Ports,
     caller: Caller,
@@ -53,18 +69,17 @@ async def change(
     ``answers`` says what an Idempotency-Key is answered if not the changed object.
     Raises what ``read`` and ``decide`` raise, and Unavailable when others never stop writing.
     """
-    for _ in range(_TRIES_MAX):
+
+    async def attempt() -> Row:
         new = decide(await read())
         if answers is None:
             remembered = caller.answers(new.kind, new.body, new.file_ids, ports.now)
         else:
             remembered = answers(new)
-        try:
-            await ports.storage.write(*remembered, new)
-        except Conflict:
-            continue
+        await ports.storage.write(*remembered, new)
         return Row(new.id, new.body, new.file_ids)
-    raise Unavailable("The object is being changed by too many requests at once. Try again.")
+
+    return await retried(attempt)
 
 
 async def missing_files_refused(ports: Ports, caller: Caller, file_ids: list[str]) -> None:

@@ -7,8 +7,6 @@ from understudy.storage.base import Kind
 from understudy.wire import v1
 from understudy.wire.era import Era
 from understudy.wire.objects.runs import RunStatus
-from understudy.wire.objects.tools import ToolResources
-from understudy.wire.params.vector_stores import NewVectorStore
 
 _NOUNS: dict[Kind, str] = {
     "assistant": "assistant",
@@ -16,6 +14,7 @@ _NOUNS: dict[Kind, str] = {
     "message": "message",
     "run": "run",
     "run_step": "run step",
+    "vector_store": "vector store",
 }
 
 
@@ -34,6 +33,29 @@ def no_such(kind: Kind, object_id: str) -> NotFound:
 def files_not_found(file_ids: Sequence[str]) -> NotFound:
     """ERR-43."""
     return NotFound(f"Files [{', '.join(file_ids)}] were not found")
+
+
+def no_such_entry(store_id: str, file_id: str) -> NotFound:
+    """ERR-41, for a file that is not in the store."""
+    return NotFound(f"No file found with id '{file_id}' in vector store '{store_id}'.")
+
+
+def no_such_batch(store_id: str, batch_id: str) -> NotFound:
+    """ERR-41, for a batch."""
+    return NotFound(f"No file batch found with id '{batch_id}' in vector store '{store_id}'.")
+
+
+def store_expired(store_id: str) -> InvalidRequest:
+    """Say that a store is over for ever (VS-03)."""
+    return InvalidRequest(f"Vector store '{store_id}' has expired.", code="vector_store_expired")
+
+
+def store_is_full(store_id: str, files_max: int) -> InvalidRequest:
+    """Say that a store takes no more files (VS-14)."""
+    return InvalidRequest(
+        f"Vector store '{store_id}' can have at most {files_max} files.",
+        code="vector_store_files_limit_exceeded",
+    )
 
 
 def thread_has_active_run(thread_id: str, run_id: str) -> InvalidRequest:
@@ -80,14 +102,16 @@ def no_such_model(model: str) -> InvalidRequest:
     )
 
 
-def refuse_vector_stores(resources: ToolResources, new: Sequence[NewVectorStore]) -> None:
-    """Refuse what this release cannot keep, rather than forget it (ERR-41)."""
-    if resources.file_search is not None and resources.file_search.vector_store_ids:
-        store_id = resources.file_search.vector_store_ids[0]
-        raise NotFound(f"No vector store found with id '{store_id}'.")
-    if new:
-        raise InvalidRequest(
-            "Vector stores are not available on this server.",
-            param="tool_resources.file_search",
-            code="unsupported_parameter",
-        )
+def not_for_retrieval(extensions: Sequence[str]) -> InvalidRequest:
+    """ERR-62."""
+    return InvalidRequest(
+        f"Files with extensions [{', '.join(extensions)}] are not supported for retrieval. See "
+        "https://platform.openai.com/docs/assistants/tools/file-search/supported-files",
+        param="file_ids",
+        code="unsupported_file",
+    )
+
+
+def cannot_index(file_id: str, extension: str) -> InvalidRequest:
+    """ERR-63; the end of the hosted text is unknown."""
+    return InvalidRequest(f"Failed to index file: Unsupported file {file_id} type: {extension}")

@@ -6,13 +6,13 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from understudy.errors import InvalidRequest, Unavailable
+from understudy.errors import InvalidRequest
 from understudy.ids import new_id
 from understudy.operations import threads
 from understudy.operations.accepted import Accepted
-from understudy.operations.messages import message_insert, refuse_unknown_files, share_files
+from understudy.operations.messages import message_insert
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import find
+from understudy.operations.reading import find, retried
 from understudy.operations.refusals import (
     no_such,
     no_such_model,
@@ -20,6 +20,8 @@ from understudy.operations.refusals import (
     thread_has_active_run,
 )
 from understudy.operations.runs import stop_work
+from understudy.operations.thread_files import check_files, share_files
+from understudy.operations.tool_stores import write
 from understudy.runs import machine
 from understudy.runs.happenings import CancelRequested
 from understudy.runs.state import RunChange
@@ -28,7 +30,6 @@ from understudy.storage.base import (
     Change,
     CommitRun,
     Conflict,
-    Insert,
     Row,
     RunRecord,
     Scope,
@@ -48,7 +49,6 @@ from understudy.wire.params.response_formats import check_response_format
 from understudy.wire.params.runs import NewRun, NewThreadAndRun
 
 BusyThread = Literal["reject", "enqueue", "interrupt"]
-_TRIES_MAX = 20
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
@@ -73,22 +73,20 @@ async def create(
     assistant, file_ids = await _assistant(ports, caller, new.assistant_id)
     run = _run(ports, thread_id, assistant, new, options)
     _check(ports, run)
-    await refuse_unknown_files(ports, caller, new.additional_messages)
+    await check_files(ports, caller, new.additional_messages)
     if caller.era == "v2" and run.instructions is None:
         await _refuse_without_user_message(ports, caller, thread_id, new)
-    for _ in range(_TRIES_MAX):
+
+    async def attempt() -> tuple[Accepted, RunRecord | None]:
         shared = await share_files(ports, caller, thread_id, new.additional_messages)
         stopped = await _run_to_stop(ports, thread_id, options)
-        also: list[Change] = [*shared, *_cancelling(ports, stopped)]
-        try:
-            accepted = await _start(ports, caller, run, file_ids, new, options, also=also)
-        except Conflict:
-            continue
-        if accepted is not None:
-            if stopped is not None:
-                await stop_work(ports, stopped)
-            return accepted
-    raise Unavailable("The thread is being changed by too many requests at once. Try again.")
+        also = (*shared, *_cancelling(ports, stopped))
+        return await _start(ports, caller, run, file_ids, new, options, also=also), stopped
+
+    accepted, stopped = await retried(attempt)
+    if stopped is not None:
+        await stop_work(ports, stopped)
+    return accepted
 
 
 async def create_with_thread(
@@ -96,17 +94,19 @@ async def create_with_thread(
 ) -> Accepted:
     """Create a thread and a run on it, both or neither (RUN-21)."""
     assistant, file_ids = await _assistant(ports, caller, new.run.assistant_id)
-    thread, inserts = await threads.prepare(ports, caller, new.thread)
-    run = _run(ports, thread.id, assistant, new.run, options)
-    _check(ports, run)
-    spoken = any(message.role == "user" for message in new.thread.messages)
-    if caller.era == "v2" and run.instructions is None and not spoken:
-        raise nothing_to_go_on()
-    accepted = await _start(
-        ports, caller, run, file_ids, new.run, options, before=inserts, thread=thread
-    )
-    assert accepted is not None  # nobody else knows the thread yet
-    return accepted
+
+    async def attempt() -> Accepted:
+        thread, changes = await threads.prepare(ports, caller, new.thread)
+        run = _run(ports, thread.id, assistant, new.run, options)
+        _check(ports, run)
+        spoken = any(message.role == "user" for message in new.thread.messages)
+        if caller.era == "v2" and run.instructions is None and not spoken:
+            raise nothing_to_go_on()
+        return await _start(
+            ports, caller, run, file_ids, new.run, options, before=changes, thread=thread
+        )
+
+    return await retried(attempt)
 
 
 async def _assistant(
@@ -213,13 +213,13 @@ async def _start(
     new: NewRun,
     options: RunOptions,
     *,
-    before: tuple[Insert, ...] = (),
+    before: Sequence[Change] = (),
     also: Sequence[Change] = (),
     thread: Thread | None = None,
-) -> Accepted | None:
+) -> Accepted:
     """Write the run, tell its first events, offer it to the workers.
 
-    Returns None when one of the changes in ``also`` did not find what it expected.
+    Raises Conflict when one of the changes ``before`` or ``also`` did not find what it expected.
     """
     order = StartRun(
         project_id=caller.project_id,
@@ -235,7 +235,7 @@ async def _start(
     subscription = await ports.dispatch.subscribe(run.id) if new.stream else None
     written = Written(applied=False)
     try:
-        written = await ports.storage.write(*answers, *before, order, *also)
+        written = await write(ports, *answers, *before, order, *also)
     except ThreadBusy as busy:
         raise thread_has_active_run(run.thread_id, busy.run_id) from busy
     except ThreadGone as gone:
@@ -244,7 +244,7 @@ async def _start(
         if subscription is not None and not written.applied:
             subscription.close()
     if not written.applied:
-        return None
+        raise Conflict
     ports.dispatch.publish(run.id, order.change.events, BEGINNING)
     if written.active_run_id is None:
         await ports.dispatch.offer(run.id)

@@ -7,37 +7,56 @@ from msgspec.structs import replace
 
 from understudy.ids import new_id
 from understudy.operations.file_uses import resource_files
-from understudy.operations.messages import message_insert, refuse_unknown_files, tool_file_ids
+from understudy.operations.messages import message_insert
 from understudy.operations.ports import Caller, Ports
-from understudy.operations.reading import change, find, missing_files_refused, page
-from understudy.operations.refusals import no_such, refuse_vector_stores
-from understudy.storage.base import Conflict, Delete, Insert, Replace, Row, Rows, Scope, Slice
+from understudy.operations.reading import change, find, missing_files_refused, page, retried
+from understudy.operations.refusals import no_such
+from understudy.operations.thread_files import check_files, first_resources
+from understudy.operations.tool_stores import missing_stores_refused, write
+from understudy.storage.base import (
+    Change,
+    Conflict,
+    Delete,
+    Insert,
+    Replace,
+    Row,
+    Rows,
+    Scope,
+    Slice,
+)
 from understudy.wire.encoding import decode_thread, encode
 from understudy.wire.objects.threads import Thread
-from understudy.wire.objects.tools import CodeInterpreterResources, ToolResources
+from understudy.wire.objects.tools import ToolResources
 from understudy.wire.params.threads import NewThread, ThreadChanges
 
 
 async def create(ports: Ports, caller: Caller, new: NewThread) -> Row:
     """Create a thread with its first messages (THR-03)."""
-    thread, inserts = await prepare(ports, caller, new)
-    body = encode(thread)
-    await ports.storage.write(*caller.answers("thread", body, (), ports.now), *inserts)
-    return Row(thread.id, body)
+
+    async def attempt() -> Row:
+        thread, changes = await prepare(ports, caller, new)
+        body = encode(thread)
+        await write(ports, *caller.answers("thread", body, (), ports.now), *changes)
+        return Row(thread.id, body)
+
+    return await retried(attempt)
 
 
 async def prepare(
     ports: Ports, caller: Caller, new: NewThread
-) -> tuple[Thread, tuple[Insert, ...]]:
+) -> tuple[Thread, tuple[Change, ...]]:
     """Return a new thread, and what has to be written for it. Raises before anything is."""
-    refuse_vector_stores(new.tool_resources, new.new_vector_stores)
-    await refuse_unknown_files(ports, caller, new.messages)
+    await check_files(ports, caller, new.messages)
     await missing_files_refused(ports, caller, resource_files(new.tool_resources))
+    await missing_stores_refused(ports, caller, new.tool_resources)
+    resources, stores = await first_resources(
+        ports, caller, new.tool_resources, new.new_vector_stores, new.messages
+    )
     thread = Thread(
         id=new_id("thread"),
         created_at=ports.now,
         metadata=new.metadata,
-        tool_resources=_resources(new),
+        tool_resources=resources,
     )
     insert = Insert(
         kind="thread",
@@ -48,16 +67,7 @@ async def prepare(
         uses=tuple(resource_files(thread.tool_resources)),
     )
     messages = (message_insert(ports, caller, thread.id, one)[1] for one in new.messages)
-    return thread, (insert, *messages)
-
-
-def _resources(new: NewThread) -> ToolResources:
-    """Add the files of the messages for the code interpreter (MSG-07)."""
-    attached = [one for message in new.messages for one in tool_file_ids(message)]
-    if not attached:
-        return new.tool_resources
-    file_ids = dict.fromkeys([*resource_files(new.tool_resources), *attached])
-    return replace(new.tool_resources, code_interpreter=CodeInterpreterResources([*file_ids]))
+    return thread, (*stores, insert, *messages)
 
 
 async def get(ports: Ports, caller: Caller, thread_id: str) -> Row:
@@ -74,8 +84,9 @@ async def list_page(ports: Ports, caller: Caller, part: Slice, metadata: dict[st
 async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadChanges) -> Row:
     """Change metadata and tool resources (THR-04)."""
     if isinstance(changes.tool_resources, ToolResources):
-        refuse_vector_stores(changes.tool_resources, ())
+        before = decode_thread((await get(ports, caller, thread_id)).body).tool_resources
         await missing_files_refused(ports, caller, resource_files(changes.tool_resources))
+        await missing_stores_refused(ports, caller, changes.tool_resources, before)
 
     def decide(row: Row) -> Replace:
         thread = _changed(decode_thread(row.body), changes)

@@ -1,27 +1,19 @@
-"""Uploads in parts: opened, filled in any order, and completed to a file (UPL-01, UPL-02).
-
-Bytes reach the store before the row that names them can be written, and a process may be killed in
-between. So whoever stores bytes says first under which key (ExpectBytes) and claims them in the
-transaction that names them. What is not claimed, and the parts of an upload that is over, is
-removed by the sweeper; nobody else deletes these bytes.
-"""
+"""Uploads in parts: opened, filled in any order, and completed to a file (UPL-01, UPL-02)."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 import msgspec
 
 from understudy.errors import InvalidRequest, NotFound, Unavailable
 from understudy.ids import new_file_id, new_id
+from understudy.operations.arrivals import arriving
 from understudy.operations.ports import Caller, Ports
 from understudy.storage.base import (
-    AbandonBytes,
     AddPart,
     ClaimBytes,
     Conflict,
     EndUpload,
-    ExpectBytes,
     Insert,
     OpenUpload,
     Row,
@@ -34,10 +26,6 @@ from understudy.wire.params.uploads import Completion, NewUpload
 from understudy.wire.violations import above_maximum
 
 OPEN_SECONDS = 3_600
-# Longer than any part or any joining takes, so that the sweeper never meets bytes on their way.
-ARRIVAL_SECONDS_MAX = 86_400
-# A claim reads the clock a moment before it is committed.
-REMOVAL_DELAY_SECONDS = 60
 
 Receive = Callable[[str], Awaitable[int]]
 
@@ -78,7 +66,7 @@ async def add_part(ports: Ports, caller: Caller, upload_id: str, receive: Receiv
     _, record = await _pending(ports, caller, upload_id)
     _refuse_too_many_bytes(ports, sum(record.parts.values()))
     part_id = new_id("part")
-    async with _expected(ports, part_id):
+    async with arriving(ports, part_id):
         size = await receive(part_id)
         # Parts that arrive side by side do not know of each other before this.
         _, record = await _pending(ports, caller, upload_id)
@@ -100,7 +88,7 @@ async def complete(ports: Ports, caller: Caller, upload_id: str, wanted: Complet
     upload, record = await _pending(ports, caller, upload_id)
     _check_parts(upload, record, wanted.part_ids)
     file_id = new_file_id()
-    async with _expected(ports, file_id):
+    async with arriving(ports, file_id):
         try:
             await _join(ports, file_id, upload, wanted)
             return await _publish(ports, caller, upload, record, file_id)
@@ -125,18 +113,6 @@ async def expire(ports: Ports, project_id: str, upload_id: str) -> None:
         await _end(ports, caller, upload, "expired")
     except Conflict:
         return  # its owner was faster
-
-
-async def remove_unclaimed_bytes(ports: Ports, limit: int) -> None:
-    """Remove bytes that no row names: of crashed requests, and of uploads that are over."""
-    removed: list[str] = []
-    try:
-        for key in await ports.storage.unclaimed_bytes(ports.now - REMOVAL_DELAY_SECONDS, limit):
-            await ports.files.delete(key)
-            removed.append(key)
-    finally:
-        if removed:
-            await ports.storage.forget_unclaimed_bytes(removed)
 
 
 async def _find(ports: Ports, caller: Caller, upload_id: str) -> tuple[Upload, UploadRecord]:
@@ -255,15 +231,3 @@ async def _end(
         *more,
     )
     return Row(upload.id, body)
-
-
-@asynccontextmanager
-async def _expected(ports: Ports, key: str) -> AsyncIterator[None]:
-    """Store bytes inside this; they stay if the block claims them, and are removed otherwise."""
-    await ports.storage.write(ExpectBytes(key=key, keep_until=ports.now + ARRIVAL_SECONDS_MAX))
-    try:
-        yield
-    except BaseException:
-        # Nothing happens if the claim was on its way when this request was cancelled.
-        await ports.storage.write(AbandonBytes(key=key))
-        raise

@@ -49,6 +49,12 @@ def is_after_tools(messages: Sequence[Message]) -> bool:
     return bool(messages) and messages[-1].get("role") == "tool"
 
 
+def has_tool_outputs(messages: Sequence[Message]) -> bool:
+    """Return whether a call has been answered since the latest user message."""
+    roles = (message.get("role") for message in reversed(messages))
+    return next((role for role in roles if role in {"tool", "user"}), "user") == "tool"
+
+
 def latest_tool_outputs(messages: Sequence[Message]) -> list[ToolOutput]:
     """Return the tool outputs at the end of the conversation, in their order."""
     names = {call["id"]: call["function"]["name"] for call in _calls(messages)}

@@ -3,12 +3,15 @@
 It is deterministic: the same request is answered with the same words and the same call ids. In this
 order, the first that applies:
 
-- after tool outputs: it repeats them;
+- after tool outputs: it answers from the passages of ``file_search``, quoting the sentences that
+  have most in common with the question, each with its marker, and repeats all other outputs;
 - ``tool_choice`` names a function: it calls that, with the arguments of its ``/call`` line or else
   with the least that the function's schema accepts; ``required`` takes the first one offered;
 - lines ``/call name {json}`` in the last user message: it calls these functions, all at once unless
   ``parallel_tool_calls`` is false, then the first of them;
 - a JSON ``response_format``: it sends the least that the schema accepts;
+- it is offered ``file_search`` and has not called anything for this message: it searches the files
+  for the text of the message;
 - otherwise: it quotes what it received and says how to attach a model.
 
 Tokens are counted by ``counting.py``; ``max_completion_tokens`` is obeyed by that count.
@@ -30,7 +33,9 @@ from understudy.upstream.base import (
     TextDelta,
 )
 from understudy.upstream.conversation import (
+    ToolOutput,
     call_id,
+    has_tool_outputs,
     images_in_last_user_message,
     is_after_tools,
     last_user_text,
@@ -38,11 +43,15 @@ from understudy.upstream.conversation import (
     offered_functions,
     whole_text,
 )
+from understudy.upstream.passages import passages_in
 from understudy.upstream.playback import Call, Delta, call_deltas, counted, cut, in_words
+from understudy.upstream.quoting import best_quotes
 from understudy.upstream.schema_instance import minimal_instance
 
 _CALL_LINE = re.compile(r"^\s*/call\s+(\S+)[ \t]*(.*?)\s*$", re.MULTILINE)
+_SEARCH = "file_search"
 _QUOTE_MAX = 1000
+_HONESTY = "This is Understudy's built-in demo, not a language model"
 _ATTACH = (
     "To have a model answer, set UNDERSTUDY_UPSTREAM_URL to an OpenAI-compatible endpoint, "
     "such as http://127.0.0.1:11434/v1, and restart the server."
@@ -80,6 +89,8 @@ def _answer(request: ModelRequest) -> list[Delta]:
         return list(call_deltas(calls))
     if (instance := _json_instance(request)) is not None:
         return _words(instance)
+    if _is_to_search(request):
+        return list(call_deltas([Call(call_id(request, 0), _SEARCH, _query(request))]))
     return _words(_about_request(request))
 
 
@@ -100,7 +111,7 @@ def _calls(request: ModelRequest) -> list[Call]:
     if request.parallel_tool_calls is False:
         wanted = wanted[:1]
     return [
-        Call(call_id(request, number), name, text or _arguments(offered.get(name)))
+        Call(call_id(request, number), name, text or _own_arguments(request, name))
         for number, (name, text) in enumerate(wanted)
     ]
 
@@ -116,6 +127,33 @@ def _is_json_object(text: str) -> bool:
         return isinstance(msgspec.json.decode(text), dict)
     except msgspec.DecodeError:
         return False
+
+
+def _is_to_search(request: ModelRequest) -> bool:
+    """Return whether the message is a question to the files that has not been looked up yet."""
+    text = last_user_text(request.messages)
+    return (
+        _offers_search(request)
+        and request.tool_choice != "none"
+        and not has_tool_outputs(request.messages)
+        and bool(text.strip())
+        and not _CALL_LINE.search(text)
+    )
+
+
+def _offers_search(request: ModelRequest) -> bool:
+    return "query" in offered_functions(request).get(_SEARCH, {}).get("properties", {})
+
+
+def _query(request: ModelRequest) -> str:
+    return json.dumps({"query": last_user_text(request.messages)}, ensure_ascii=False)
+
+
+def _own_arguments(request: ModelRequest, name: str) -> str:
+    """Return what a function is called with when the message does not say."""
+    if name == _SEARCH and _offers_search(request):
+        return _query(request)
+    return _arguments(offered_functions(request).get(name))
 
 
 def _arguments(schema: Any) -> str:
@@ -136,6 +174,23 @@ def _json_instance(request: ModelRequest) -> str | None:
 
 def _about_outputs(request: ModelRequest) -> str:
     outputs = latest_tool_outputs(request.messages)
+    found = [output for output in outputs if output.name == _SEARCH]
+    others = [output for output in outputs if output.name != _SEARCH]
+    question = last_user_text(request.messages)
+    sentences = [_about_passages(question, found)] if found else []
+    return " ".join([*sentences, _repeated(others)] if others else sentences)
+
+
+def _about_passages(question: str, outputs: Sequence[ToolOutput]) -> str:
+    passages = [passage for output in outputs for passage in passages_in(output.text)]
+    quotes = best_quotes(question, passages)
+    if not quotes:
+        return f"{_HONESTY}; it found nothing in the files."
+    told = " ".join(f"“{quote.text}”{quote.marker}" for quote in quotes)
+    return f"{_HONESTY}; it quotes what it found: {told}"
+
+
+def _repeated(outputs: Sequence[ToolOutput]) -> str:
     told = "; ".join(f"{output.name or 'tool'} returned {output.text}" for output in outputs)
     return f"The demo received {_number(len(outputs), 'tool output')}: {told}"
 
@@ -144,7 +199,7 @@ def _about_request(request: ModelRequest) -> str:
     text = last_user_text(request.messages)
     quoted = text if len(text) <= _QUOTE_MAX else text[:_QUOTE_MAX] + "…"
     sentences = [
-        "This is Understudy's built-in demo, not a language model.",
+        f"{_HONESTY}.",
         f"It received: “{quoted}”." if text else "It received no text.",
         *_about_extras(request),
         *_about_bad_calls(request),

@@ -7,6 +7,7 @@ from typing import Literal, cast
 from msgspec import Struct
 
 from understudy.wire.era import Era
+from understudy.wire.objects.vector_stores import StoreFileStatus
 from understudy.wire.params.path_ids import check_id
 from understudy.wire.violations import above_maximum, below_minimum, unsupported, wrong_type
 
@@ -15,8 +16,16 @@ Order = Literal["asc", "desc"]
 
 SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 
+STORE_FILE_FILTERS: tuple[StoreFileStatus, ...] = (
+    "in_progress",
+    "completed",
+    "failed",
+    "cancelled",
+)
+
 # More digits than any limit has; int() refuses endless ones with an error of its own.
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
+_ORDINAL = re.compile(r"[0-9]{1,9}")
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -32,6 +41,12 @@ class MessagePage(Page, frozen=True, kw_only=True):
     """Which part of a list of messages is asked for, perhaps only those of one run (LIST-09)."""
 
     run_id: str | None = None
+
+
+class StoreFilesPage(Page, frozen=True, kw_only=True):
+    """Which part of the files of a vector store is asked for, perhaps those in one status."""
+
+    status: StoreFileStatus | None = None
 
 
 class FilesPage(Struct, frozen=True, kw_only=True):
@@ -63,6 +78,30 @@ def parse_message_page(query: Query, era: Era) -> MessagePage:
     return MessagePage(
         limit=page.limit, order=page.order, after=page.after, before=page.before, run_id=run_id
     )
+
+
+def parse_store_files_page(query: Query, era: Era) -> StoreFilesPage:
+    """Read the page of a list of files in a vector store, with its ``filter`` (LIST-09)."""
+    page = parse_page(query, era)
+    status = dict(query).get("filter") or None
+    if status is not None and status not in STORE_FILE_FILTERS:
+        raise unsupported("filter", status, STORE_FILE_FILTERS)
+    return StoreFilesPage(
+        limit=page.limit,
+        order=page.order,
+        after=page.after,
+        before=page.before,
+        status=cast("StoreFileStatus | None", status),
+    )
+
+
+def parse_ordinal(name: str, text: str | None, *, default: int) -> int:
+    """Read a place in a file, which is a number from 0."""
+    if not text:
+        return default
+    if not _ORDINAL.fullmatch(text):
+        raise wrong_type(name, ["an integer"], "a string")
+    return int(text)
 
 
 def parse_files_page(query: Query) -> FilesPage:

@@ -14,6 +14,7 @@ PREFIXES = {
     "step_id": "step",
     "file_id": "file",
     "vector_store_id": "vs",
+    "batch_id": "vsfb",
 }
 _ID = re.compile(r"[A-Za-z0-9_-]*")
 
