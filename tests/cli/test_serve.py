@@ -13,7 +13,10 @@ def test_the_banner_tells_everything_and_the_key_works(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         assert str(tmp_path / "data") in server.banner
         assert "demo" in server.banner
-        assert "function: yes" in server.banner
+        assert (
+            "function: yes · file_search: yes, by words · code_interpreter: not yet"
+            in server.banner
+        )
         assert server.ask("GET", "/v1/models", server.first_key)[0] == 200
 
 

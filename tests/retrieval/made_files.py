@@ -186,6 +186,30 @@ def _cell_xml(value: str | float | None) -> str:
     return f"<c><v>{value}</v></c>"
 
 
+def open_document_sheet(rows: Sequence[Sequence[str]]) -> bytes:
+    """Return an ods with one sheet."""
+    names = "urn:oasis:names:tc:opendocument:xmlns"
+    drawn = "".join(
+        f"<table:table-row>{''.join(map(_open_document_cell, row))}</table:table-row>"
+        for row in rows
+    )
+    return archived(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.spreadsheet",
+            "META-INF/manifest.xml": f'<manifest:manifest xmlns:manifest="{names}:manifest:1.0"/>',
+            "content.xml": f'<office:document-content xmlns:office="{names}:office:1.0" '
+            f'xmlns:table="{names}:table:1.0" xmlns:text="{names}:text:1.0"><office:body>'
+            f'<office:spreadsheet><table:table table:name="Sheet">{drawn}</table:table>'
+            "</office:spreadsheet></office:body></office:document-content>",
+        }
+    )
+
+
+def _open_document_cell(text: str) -> str:
+    shown = f"<text:p>{escape(text)}</text:p>"
+    return f'<table:table-cell office:value-type="string">{shown}</table:table-cell>'
+
+
 def book(chapters: Mapping[str, str], order: Sequence[str]) -> bytes:
     """Return an EPUB whose spine names the chapters in this order."""
     items = "".join(

@@ -139,6 +139,11 @@ def test_a_row_of_a_sheet_is_understood_alone(read: Read) -> None:
     ]
 
 
+def test_an_open_document_sheet_is_read_too(read: Read) -> None:
+    content = made.open_document_sheet([["Name", "Town"], ["Ada", "London"]])
+    assert read("a.ods", content).text == "Sheet\nName | Town\nName: Ada | Town: London\n"
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_csv_may_be_separated_by_anything_common(read: Read, separator: str) -> None:
     table = [["Name", "Remark"], ["Ada", '"one,\ntwo; three"'], ["Grace", ""]]

@@ -19,7 +19,9 @@ def pack(vector: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(vector)}f", *vector)
 
 
-async def batches(*passages: str | IndexedChunk, size: int = 2) -> AsyncIterator[list[IndexedChunk]]:
+async def batches(
+    *passages: str | IndexedChunk, size: int = 2
+) -> AsyncIterator[list[IndexedChunk]]:
     """Yield passages, a few at a time."""
     ready = [passage(one) if isinstance(one, str) else one for one in passages]
     for start in range(0, len(ready), size):

@@ -187,12 +187,19 @@ async def test_a_page_that_is_full_goes_on_in_the_next(
     await index.put(STORE, 1, batches("first word"))
     with closing(sqlite3.connect(folder / f"{STORE}.sqlite3")) as connection, connection:
         next_to_last = chunk_segments.PAGE_CHUNKS - 3
-        connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'chunks'", (next_to_last,))
+        connection.execute(
+            "UPDATE sqlite_sequence SET seq = ? WHERE name = 'chunks'", (next_to_last,)
+        )
 
     await index.put(STORE, 2, batches(*(f"word {number}" for number in range(6)), size=6))
 
     assert await texts(index, "word") == ["first word", *(f"word {number}" for number in range(6))]
-    assert [ordinal for ordinal, _ in await index.chunks(STORE, 2, after=1, limit=9)] == [2, 3, 4, 5]
+    assert [ordinal for ordinal, _ in await index.chunks(STORE, 2, after=1, limit=9)] == [
+        2,
+        3,
+        4,
+        5,
+    ]
     assert len(await index.search(STORE, ["word"], 50, [2])) == 6
     await index.drop_entry(STORE, 2)
     assert await texts(index, "word") == ["first word"]
@@ -211,8 +218,7 @@ async def test_vectors_beyond_the_cache_are_read_from_the_file(folder: Path) -> 
 
 def test_numpy_is_not_imported_before_it_is_needed() -> None:
     program = (
-        "import sys; import understudy.storage.sqlite.chunk_index;"
-        "sys.exit('numpy' in sys.modules)"
+        "import sys; import understudy.storage.sqlite.chunk_index;sys.exit('numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 

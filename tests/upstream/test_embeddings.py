@@ -4,12 +4,15 @@ import base64
 import json
 import math
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from understudy.errors import UpstreamBusy, UpstreamError
+from understudy.app import open_embedder, open_reranker
+from understudy.errors import Misconfigured, UpstreamBusy, UpstreamError
+from understudy.settings import Settings, load_settings
 from understudy.upstream.embeddings import Embeddings, unit_vector
 
 from .loopback import KEY, Handler, Loopback, free_port, hang, replying, reset, serving
@@ -188,3 +191,39 @@ async def test_a_server_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UpstreamError, match="cannot be reached"):
         await model.embed(["a"])
     await model.close()
+
+
+def configured(tmp_path: Path, toml: str, **given: Any) -> Settings:
+    config = tmp_path / "understudy.toml"
+    config.write_text(toml)
+    return load_settings(config, **given)
+
+
+async def test_the_models_of_the_environment_are_those_of_its_endpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(replying(answer([1.0]))) as server:
+        monkeypatch.setenv("UNDERSTUDY_UPSTREAM_URL", server.url)
+        monkeypatch.setenv("UNDERSTUDY_UPSTREAM_KEY", KEY)
+        monkeypatch.setenv("UNDERSTUDY_EMBEDDING_MODEL", "small")
+        model = open_embedder(configured(tmp_path, ""))
+        assert model is not None
+        await model.embed(["a"])
+        await model.close()
+    assert server.bodies[0]["model"] == "small"
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_the_first_upstream_with_such_a_model_is_asked(tmp_path: Path) -> None:
+    plain = '[[upstreams]]\nname = "a"\nbase_url = "http://127.0.0.1:1"\n'
+    assert open_embedder(configured(tmp_path, plain)) is None
+    assert open_reranker(configured(tmp_path, plain)) is None
+    both = plain.replace('"a"', '"b"') + 'embedding_model = "e"\nrerank_model = "r"\n'
+    assert open_embedder(configured(tmp_path, plain + both)) is not None
+    assert open_reranker(configured(tmp_path, plain + both)) is not None
+
+
+def test_a_scripted_upstream_has_no_such_models(tmp_path: Path) -> None:
+    toml = '[[upstreams]]\nname = "a"\nkind = "scripted"\nscript = "x"\nrerank_model = "r"\n'
+    with pytest.raises(Misconfigured, match="rerank"):
+        configured(tmp_path, toml)

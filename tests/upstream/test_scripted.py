@@ -82,13 +82,26 @@ async def test_deltas_are_as_the_script_says(rule: str, deltas: list[str]) -> No
 
 
 async def test_fields_are_filled_in_and_other_braces_stay() -> None:
-    """The four fields of the request, and nothing else, are replaced."""
-    rule = '- say: "{instructions}|{last_user}|{messages_count}|{x}|{tool_outputs}"'
+    """The four fields of the request are replaced; without groups nothing else is."""
+    rule = '- say: "{instructions}|{last_user}|{messages_count}|{x}|{1}|{tool_outputs}"'
     messages = [
         {"role": "system", "content": "be {last_user}"},
         {"role": "user", "content": [{"type": "text", "text": "hi"}]},
     ]
-    assert (await said(rule, messages=messages)).text == "be {last_user}|hi|2|{x}|"
+    assert (await said(rule, messages=messages)).text == "be {last_user}|hi|2|{x}|{1}|"
+
+
+async def test_answers_quote_what_a_rule_has_found() -> None:
+    """The groups of `on`, in what is said and called; a group that took no part is empty."""
+    upstream = script(
+        r"""
+        - {on: 'find (\w+)( soon)?', call: [{name: f, arguments: {q: "{1}", n: 1, say: "{2}."}}]}
+        - {on: '(【\d+:\d+†source】) b.md', after_tools: true, say: "Blue{1} {2}"}
+        """
+    )
+    assert (await hear(upstream, ask("find it"))).calls[0][2] == '{"q":"it","n":1,"say":"."}'
+    output = "【4:0†source】 a.md\nred\n\n【4:1†source】 b.md\nblue"
+    assert (await hear(upstream, after_tools("?", output))).text == "Blue【4:1†source】 {2}"
 
 
 async def test_calls_carry_ids_and_raw_arguments() -> None:

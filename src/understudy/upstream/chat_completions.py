@@ -2,9 +2,9 @@
 
 Theory of operation. All calls share one HTTP session without a connection limit: the engine bounds
 its own concurrency. Each read takes whatever has arrived and becomes one batch, so that a reader
-that falls behind takes bigger bites. ``reply.py`` makes events of the bytes, ``connection.py`` knows
-the network and its failures; here are requests and timeouts. Of the per-chunk cost about two thirds
-is aiohttp and the event loop.
+that falls behind takes bigger bites. ``reply.py`` makes events of the bytes, ``connection.py``
+knows the network and its failures; here are requests and timeouts. Of the per-chunk cost about two
+thirds is aiohttp and the event loop.
 """
 
 import asyncio

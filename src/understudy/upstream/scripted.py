@@ -8,7 +8,7 @@ A script is a YAML file. The first rule that matches a request answers it:
       - on: weather in (\w+)           # regex, searched in the last user message
         call:
           - name: get_weather
-            arguments: {city: Oslo}    # or raw text, sent as it is, valid JSON or not
+            arguments: {city: "{1}"}   # or raw text, sent as it is, valid JSON or not
             id: call_1                 # made from the request if absent
       - after_tools: true              # only when the request ends with tool outputs,
         say: "It is {tool_outputs}."   # and then `on` is searched in these
@@ -23,12 +23,13 @@ When a rule matches (all that it names has to hold):
 What it answers, in this order:
     error         {status, message, retry_after_seconds}: refuse; 429 and 503 are worth a retry
     delay_ms      wait before the first delta;  between_ms: wait before each of the others
-    say           text, or a list of exact deltas. {last_user}, {tool_outputs}, {instructions} and
-                  {messages_count} are filled in; other braces stay
+    say           text, or a list of exact deltas. {last_user}, {tool_outputs}, {instructions},
+                  {messages_count} and the groups of `on`, {1} to {9}, are filled in; other
+                  braces stay. So an answer quotes what it has found in tool outputs
     chunk         how text becomes deltas: words (default), chars or whole
     repeat        say it so many times
     refuse        text of a refusal
-    call          function calls
+    call          function calls; texts among the arguments are filled in like `say`
     break_after   the connection breaks after so many deltas
     hang          true: nothing more comes after the deltas, until the caller gives up
     usage         {prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens};
@@ -42,7 +43,7 @@ requests for assertions.
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self
@@ -80,7 +81,9 @@ from understudy.upstream.script import (
 )
 
 _REQUESTS_MAX = 1000
-_FIELD = re.compile(r"\{(last_user|tool_outputs|instructions|messages_count)\}")
+_FIELD = re.compile(r"\{(last_user|tool_outputs|instructions|messages_count|[1-9])\}")
+
+_Fields = Mapping[str, str]
 
 
 class Scripted:
@@ -147,13 +150,17 @@ class Scripted:
 
 
 def _matches(rule: Rule, request: ModelRequest) -> bool:
-    after = is_after_tools(request.messages)
-    if rule.after_tools not in {"either", after}:
+    if rule.after_tools not in {"either", is_after_tools(request.messages)}:
         return False
     if rule.model is not None and rule.model != request.model:
         return False
-    heard = _outputs(request) if after else last_user_text(request.messages)
-    return rule.on is None or re.search(rule.on, heard) is not None
+    return rule.on is None or _heard(rule.on, request) is not None
+
+
+def _heard(expected: str, request: ModelRequest) -> re.Match[str] | None:
+    after = is_after_tools(request.messages)
+    text = _outputs(request) if after else last_user_text(request.messages)
+    return re.search(expected, text)
 
 
 def _outputs(request: ModelRequest) -> str:
@@ -171,36 +178,50 @@ def _refusal(error: ErrorSpec) -> UpstreamError:
 
 
 def _deltas(rule: Rule, request: ModelRequest) -> list[Delta]:
-    said = [piece for piece in _said(rule, request) if piece] * rule.repeat
-    refused = in_words(_filled(rule.refuse, request))
-    calls = [_call(spec, request, number) for number, spec in enumerate(rule.call)]
+    fields = _fields(rule, request)
+    said = [piece for piece in _said(rule, fields) if piece] * rule.repeat
+    refused = in_words(_filled(rule.refuse, fields))
+    calls = [
+        Call(spec.id or call_id(request, number), spec.name, _arguments(spec, fields))
+        for number, spec in enumerate(rule.call)
+    ]
     return [*map(TextDelta, said), *map(RefusalDelta, refused), *call_deltas(calls)]
 
 
-def _said(rule: Rule, request: ModelRequest) -> list[str]:
+def _fields(rule: Rule, request: ModelRequest) -> _Fields:
+    """Return what an answer can fill in, by name."""
+    found = _heard(rule.on, request) if rule.on is not None else None
+    groups = enumerate(found.groups(default="") if found else (), start=1)
+    return {
+        "last_user": last_user_text(request.messages),
+        "tool_outputs": _outputs(request),
+        "instructions": instructions(request.messages),
+        "messages_count": str(len(request.messages)),
+        **{str(number): group for number, group in groups},
+    }
+
+
+def _said(rule: Rule, fields: _Fields) -> list[str]:
     if isinstance(rule.say, list):
-        return [_filled(piece, request) for piece in rule.say]
-    text = _filled(rule.say, request)
+        return [_filled(piece, fields) for piece in rule.say]
+    text = _filled(rule.say, fields)
     if rule.chunk == "words":
         return in_words(text)
     return list(text) if rule.chunk == "chars" else [text]
 
 
-def _filled(text: str, request: ModelRequest) -> str:
-    fields = {
-        "last_user": last_user_text(request.messages),
-        "tool_outputs": _outputs(request),
-        "instructions": instructions(request.messages),
-        "messages_count": str(len(request.messages)),
+def _filled(text: str, fields: _Fields) -> str:
+    return _FIELD.sub(lambda match: fields.get(match[1], match[0]), text)
+
+
+def _arguments(spec: CallSpec, fields: _Fields) -> str:
+    if isinstance(spec.arguments, str):
+        return spec.arguments
+    filled = {
+        name: _filled(value, fields) if isinstance(value, str) else value
+        for name, value in spec.arguments.items()
     }
-    return _FIELD.sub(lambda match: fields[match[1]], text)
-
-
-def _call(spec: CallSpec, request: ModelRequest, number: int) -> Call:
-    arguments = spec.arguments
-    if not isinstance(arguments, str):
-        arguments = msgspec.json.encode(arguments).decode()
-    return Call(spec.id or call_id(request, number), spec.name, arguments)
+    return msgspec.json.encode(filled).decode()
 
 
 def _end(

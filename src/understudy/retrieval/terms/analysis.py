@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from functools import cache
 
 from understudy.retrieval.terms.languages import is_common, likely_languages, main_language
-from understudy.retrieval.terms.stems import is_unspaced, stems
+from understudy.retrieval.terms.stems import is_unspaced, stems, unspaced_letters
 from understudy.retrieval.terms.words import parts, words
 
 SAMPLE_WORDS = 400
+QUERY_CHARACTERS_MAX = 20_000
 QUERY_TERMS_MAX = 256
 KNOWN_WORDS_MAX = 50_000
 
@@ -20,12 +21,13 @@ class _Vocabulary(dict[str, str]):
         self._language = language
 
     def __missing__(self, word: str) -> str:
-        terms = " ".join(term for part in parts(word) for term in stems(part, self._language))
-        if not is_unspaced(word):  # such a word is half a sentence and never met again
+        terms = [term for part in parts(word) for term in stems(part, self._language)]
+        joined = " ".join(terms)
+        if not is_unspaced(word):  # such a word is half a sentence, and hardly met again
             if len(self) >= KNOWN_WORDS_MAX:
                 self.clear()
-            self[word] = terms
-        return terms
+            self[word] = joined
+        return joined
 
 
 _vocabulary = cache(_Vocabulary)
@@ -35,7 +37,11 @@ def index_terms(text: str) -> str:
     """Return the terms of a passage, separated by spaces, in the passage's order."""
     found = words(text)
     language = main_language([word.casefold() for word in found[:SAMPLE_WORDS]])
-    return " ".join(map(_vocabulary(language).__getitem__, found))
+    terms = " ".join(map(_vocabulary(language).__getitem__, found))
+    if terms.isascii():
+        return terms
+    # Questions of one character find it, too. Once is enough: pairs tell how often.
+    return " ".join((terms, *unspaced_letters("".join(found))))
 
 
 def query_terms(text: str) -> list[str]:
@@ -49,9 +55,6 @@ def query_terms(text: str) -> list[str]:
     telling = [word for word in found if not is_common(word, languages[:1])]
     terms = (term for word in telling or found for term in _spellings(word, languages))
     return list(dict.fromkeys(terms))[:QUERY_TERMS_MAX]
-
-
-QUERY_CHARACTERS_MAX = 20_000
 
 
 def _spellings(word: str, languages: Sequence[str]) -> Sequence[str]:

@@ -24,6 +24,7 @@ _SYLLABLE = re.compile(
 )
 _STEMMED_SCRIPTS = (
     ("\u0370", "\u03ff", "greek"),
+    ("\u1f00", "\u1fff", "greek"),
     ("\u0400", "\u04ff", "russian"),
     ("\u0530", "\u058f", "armenian"),
     ("\u0600", "\u06ff", "arabic"),
@@ -51,6 +52,11 @@ _SPELLINGS = str.maketrans(
 def is_unspaced(word: str) -> bool:
     """Return whether words of this script stand together without spaces."""
     return _UNSPACED_LETTER.search(word) is not None
+
+
+def unspaced_letters(text: str) -> Sequence[str]:
+    """Return the letters of such scripts, each once, in their order."""
+    return [one for one in dict.fromkeys(text) if _UNSPACED_LETTER.match(one)]
 
 
 def stems(word: str, language: str) -> Sequence[str]:

@@ -91,7 +91,7 @@ def parse_store_files_page(query: Query, era: Era) -> StoreFilesPage:
         order=page.order,
         after=page.after,
         before=page.before,
-        status=cast("StoreFileStatus | None", status),
+        status=status,
     )
 
 
