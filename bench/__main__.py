@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench import machine, process, report
-from bench.cases import first_token, indexing, listing, plain, requests, startup, streams, waiting
+from bench.cases import (
+    first_token,
+    indexing,
+    listing,
+    plain,
+    requests,
+    retrieval_quality,
+    search_speed,
+    startup,
+    streams,
+    waiting,
+)
 from bench.figure import Figure, figure
 from bench.lab import Lab
 from bench.scale import FULL, QUICK, STANDARD
@@ -20,6 +31,8 @@ CASES: Mapping[str, Callable[[Lab], list[Figure]]] = {
     "plain": plain.measure,
     "first-token": first_token.measure,
     "indexing": indexing.measure,
+    "search-speed": search_speed.measure,
+    "retrieval-quality": retrieval_quality.measure,
     "listing": listing.measure,
     "waiting": waiting.measure,
     "streams": streams.measure,

@@ -20,6 +20,12 @@ def test_the_banner_tells_everything_and_the_key_works(tmp_path: Path) -> None:
         assert server.ask("GET", "/v1/models", server.first_key)[0] == 200
 
 
+def test_the_banner_names_the_model_that_searches_by_meaning(tmp_path: Path) -> None:
+    upstream = {"UNDERSTUDY_UPSTREAM_URL": "http://127.0.0.1:9/v1"}
+    with serving(tmp_path, UNDERSTUDY_EMBEDDING_MODEL="embed", **upstream) as server:
+        assert "file_search: yes, by words and by embed" in server.banner
+
+
 def test_data_and_keys_are_kept_across_restarts_and_the_key_is_shown_once(tmp_path: Path) -> None:
     with serving(tmp_path) as first:
         key = first.first_key

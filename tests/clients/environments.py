@@ -104,6 +104,9 @@ PYTHON_CLIENTS = (
 )
 NODE_CLIENTS = (NodeClient("4.36.0", "v1"), NodeClient("7.57.0", "v2"))
 
+# The first release that speaks v2 (SDK-01), with vector stores below `client.beta` (VS-15).
+FIRST_V2_PYTHON = PythonClient("1.21.0", "v2", also=("httpx<0.28",))
+
 OLDEST_PYTHON, *_, NEWEST_PYTHON = PYTHON_CLIENTS
 
 

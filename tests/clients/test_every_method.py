@@ -10,6 +10,8 @@ from .server import LiveServer
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(400)]
 
+OWNERS_OF_FILES = ("assistants", "messages", "vector_stores", "vectorStores")
+
 
 @pytest.mark.parametrize("client", [*PYTHON_CLIENTS, *NODE_CLIENTS], ids=lambda c: c.name)
 def test_every_method_is_called_by_a_scenario(client: Client, live_server: LiveServer) -> None:
@@ -30,7 +32,7 @@ def test_every_method_is_called_by_a_scenario(client: Client, live_server: LiveS
 
 def _is_called(resource: str, name: str, told: str) -> bool:
     # `files.create` in the text of `assistants.files.create` is another resource's method.
-    alone = r"(?<!assistants\.)(?<!messages\.)" if resource == "files" else ""
+    alone = "".join(rf"(?<!{owner}\.)" for owner in OWNERS_OF_FILES) if resource == "files" else ""
     raw = r"(with_raw_response\.|with_streaming_response\.)?"
     call = rf"{alone}\b{re.escape(resource)}\.{raw}{name}\b"
     removed = rf"remove\((\w+\.)*{re.escape(resource)}\b" if name in {"del", "delete"} else call

@@ -3,11 +3,13 @@
 from understudy.runs.citations import (
     NOTHING_FOUND,
     QUOTE_CHARACTERS_MAX,
+    Source,
     marker,
     next_place,
     passages,
     sources,
 )
+from understudy.runs.citing import Citation, Citing
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.steps import FileSearchCall, FileSearchToolCall
 
@@ -85,3 +87,11 @@ def test_a_place_that_an_older_answer_cites_is_not_given_again() -> None:
     """ANN-03: a marker that the model copies from there stands for nothing in this run."""
     cited = message(f"As I said {marker(5, 2)}, and {marker(11, 0)}.")
     assert next_place([cited, message("【99")], ()) == 12
+
+
+def test_a_place_stays_one_that_is_recognised() -> None:
+    """Whatever numbers somebody writes into a thread."""
+    for number in ("999999999", "9" * 50):
+        place = next_place([message(f"【{number}:0†source】")], ())
+        found = Citing({(place, 0): Source("file-1", "a")}).take(marker(place, 0))
+        assert found == [Citation(marker(place, 0), Source("file-1", "a"))]

@@ -1,7 +1,5 @@
 """What is particular to the chunk index in SQLite files."""
 
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +11,7 @@ import pytest
 
 from tests.storage.passages import batches, pack, passage
 from understudy.errors import Unavailable
-from understudy.storage.sqlite import chunk_segments
+from understudy.storage.sqlite import chunk_search
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 
 STORE = "vs_one"
@@ -42,7 +40,7 @@ async def test_reading_makes_no_files(index: SqliteChunkIndex, folder: Path) -> 
     await index.drop_entry(STORE, 1)
     await index.drop_store(STORE)
 
-    assert not folder.exists()
+    assert _files(folder) == set()
 
 
 async def test_dropping_a_store_deletes_its_files(index: SqliteChunkIndex, folder: Path) -> None:
@@ -50,7 +48,7 @@ async def test_dropping_a_store_deletes_its_files(index: SqliteChunkIndex, folde
     await index.put("vs_two", 1, batches("word"))
     await index.drop_store(STORE)
 
-    assert {path.name.split(".")[0] for path in folder.iterdir()} == {"vs_two"}
+    assert {name.split(".")[0] for name in _files(folder)} == {"vs_two"}
     assert await texts(index, "word") == []
 
 
@@ -64,7 +62,7 @@ async def test_a_store_that_is_dropped_amid_a_put_stays_dropped(
     with pytest.raises(Unavailable):
         await index.put(STORE, 1, dropping())  # type: ignore[arg-type]
 
-    assert list(folder.iterdir()) == []
+    assert _files(folder) == set()
 
 
 async def test_another_process_reads_what_was_put(index: SqliteChunkIndex, folder: Path) -> None:
@@ -103,12 +101,7 @@ asyncio.run(main())
 
 
 async def test_a_killed_put_leaves_nothing_half(index: SqliteChunkIndex, folder: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, folder], stdout=subprocess.PIPE, cwd=Path.cwd()
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"written\n"
-        os.kill(process.pid, signal.SIGKILL)
+    _put_and_be_killed(folder)
 
     assert await texts(index, "half", "whole") == ["whole"]
     assert await index.chunks(STORE, 2, limit=5) == []
@@ -128,10 +121,8 @@ async def test_a_late_edition_does_not_replace_a_newer_one(
         yield [passage("word of the first")]
         await index.put(STORE, 1, batches("word of the second"))
 
-    try:
+    with pytest.raises(Unavailable):
         await index.put(STORE, 1, overtaken())  # type: ignore[arg-type]
-    except Unavailable:
-        pass
 
     assert await texts(index, "word") == ["word of the second"]
     assert _count(folder, "editions") == _count(folder, "chunks") == 1
@@ -141,8 +132,7 @@ async def test_a_late_edition_does_not_replace_a_newer_one(
 async def test_a_damaged_file_is_unavailable_with_its_cause(
     index: SqliteChunkIndex, folder: Path, damage: bytes
 ) -> None:
-    folder.mkdir()
-    (folder / f"{STORE}.sqlite3").write_bytes(damage)
+    _damage(folder, damage)
 
     with pytest.raises(Unavailable) as refusal:
         await index.search(STORE, ["word"], 5)
@@ -167,42 +157,49 @@ async def test_a_file_of_another_release_says_so(index: SqliteChunkIndex, folder
     await again.close()
 
 
-async def test_segments_stay_few_and_dropped_postings_go(
+@pytest.fixture
+def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ten chunks be many, so that a word may be common in a small store."""
+    monkeypatch.setattr(chunk_search, "RANKED_MAX", 10)
+    monkeypatch.setattr(chunk_search, "COUNTED_MAX", 10)
+    monkeypatch.setattr(chunk_search, "SAMPLED_CHUNKS", 20)
+
+
+@pytest.mark.usefixtures("short_lists")
+async def test_rare_words_propose_and_common_ones_fill_up(index: SqliteChunkIndex) -> None:
+    common = [f"common {number}" for number in range(30)]
+    await index.put(STORE, 1, batches("rare alone", "rare common", *common))
+
+    found = await texts(index, "common", "rare")
+
+    assert found[:2] == ["rare common", "rare alone"]
+    assert sorted(found[2:]) == sorted(common)
+
+
+@pytest.mark.usefixtures("short_lists")
+async def test_of_common_words_alone_those_come_first_that_stand_together(
+    index: SqliteChunkIndex,
+) -> None:
+    apart = [text for number in range(20) for text in (f"one {number}", f"two {number}")]
+    await index.put(STORE, 1, batches("one two", *apart))
+
+    hits = await index.search(STORE, ["one", "two"], 5)
+
+    assert hits[0].chunk.text == "one two"
+    assert len(hits) == 5
+    assert all(0 < hit.score <= 1 for hit in hits)
+
+
+async def test_what_is_dropped_leaves_the_full_text_index(
     index: SqliteChunkIndex, folder: Path
 ) -> None:
-    for entry in range(200):
+    for entry in range(20):
         await index.put(STORE, entry, batches("word"))
-    assert _count(folder, "segments") <= 3 * chunk_segments.FAN_IN
-
-    for entry in range(199):
+    for entry in range(19):
         await index.drop_entry(STORE, entry)
 
     assert await texts(index, "word") == ["word"]
-    assert _count(folder, "segments") <= 2
-
-
-async def test_a_page_that_is_full_goes_on_in_the_next(
-    index: SqliteChunkIndex, folder: Path
-) -> None:
-    await index.put(STORE, 1, batches("first word"))
-    with closing(sqlite3.connect(folder / f"{STORE}.sqlite3")) as connection, connection:
-        next_to_last = chunk_segments.PAGE_CHUNKS - 3
-        connection.execute(
-            "UPDATE sqlite_sequence SET seq = ? WHERE name = 'chunks'", (next_to_last,)
-        )
-
-    await index.put(STORE, 2, batches(*(f"word {number}" for number in range(6)), size=6))
-
-    assert await texts(index, "word") == ["first word", *(f"word {number}" for number in range(6))]
-    assert [ordinal for ordinal, _ in await index.chunks(STORE, 2, after=1, limit=9)] == [
-        2,
-        3,
-        4,
-        5,
-    ]
-    assert len(await index.search(STORE, ["word"], 50, [2])) == 6
-    await index.drop_entry(STORE, 2)
-    assert await texts(index, "word") == ["first word"]
+    assert _count(folder, "terms") == 1
 
 
 async def test_vectors_beyond_the_cache_are_read_from_the_file(folder: Path) -> None:
@@ -223,7 +220,26 @@ def test_numpy_is_not_imported_before_it_is_needed() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def _files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def _damage(folder: Path, damage: bytes) -> None:
+    folder.mkdir()
+    (folder / f"{STORE}.sqlite3").write_bytes(damage)
+
+
+def _put_and_be_killed(folder: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as put:
+        assert put.stdout is not None
+        assert put.stdout.readline() == b"written\n"
+        put.kill()
+
+
 def _count(folder: Path, table: str) -> int:
     with closing(sqlite3.connect(folder / f"{STORE}.sqlite3")) as connection:
-        counted: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        counted: int = connection.execute(
+            f"SELECT count(*) FROM {table}"  # noqa: S608 - a table of these tests
+        ).fetchone()[0]
         return counted

@@ -17,6 +17,7 @@ from understudy.storage.base import (
     ForgetEntryIndex,
     ForgetStoreIndex,
     NewEntry,
+    ReleaseEntry,
     RemoveEntry,
     Replace,
     Row,
@@ -67,12 +68,14 @@ async def found(storage: Storage, file_id: str, store_id: str = "vs_1") -> Store
     return entry
 
 
-async def claim(storage: Storage, file_id: str, until: float = NOW + 15.0) -> StoredEntry:
+async def claim(
+    storage: Storage, file_id: str, until: float = NOW + 15.0, store_id: str = "vs_1"
+) -> StoredEntry:
     """Take a file for the next attempt and return it as the worker has it."""
-    entry = await found(storage, file_id)
+    entry = await found(storage, file_id, store_id)
     order = ClaimEntry(entry=entry.entry, attempt=entry.attempt, lease_until=until)
     assert (await storage.write(order)).applied
-    return await found(storage, file_id)
+    return await found(storage, file_id, store_id)
 
 
 async def finish(storage: Storage, file_id: str, **fields: Any) -> StoredEntry:
@@ -96,8 +99,10 @@ def ids(entries: Entries) -> list[str]:
     return [entry.file_id for entry in entries.entries]
 
 
-async def ingestible(storage: Storage, now: float = NOW, limit: int = 10) -> list[str]:
-    return [entry.file_id for entry in await storage.ingestible(now, limit)]
+async def ingestible(
+    storage: Storage, now: float = NOW, limit: int = 10, after: str = ""
+) -> list[str]:
+    return [entry.file_id for entry in await storage.ingestible(now, limit, after)]
 
 
 async def test_an_added_file_is_in_progress_and_keeps_what_was_given(storage: Storage) -> None:
@@ -374,15 +379,39 @@ async def test_an_entry_that_left_its_store_is_not_ended(storage: Storage) -> No
 
 
 async def test_what_nobody_works_on_is_ingestible_oldest_first(storage: Storage) -> None:
-    await make_stores(storage, "vs_1", "vs_2")
-    await storage.write(adding("file-1", "file-2"), adding("file-3", store_id="vs_2"))
-    await storage.write(adding("file-4"))
-    assert await ingestible(storage) == ["file-1", "file-2", "file-3", "file-4"]
+    await make_stores(storage, "vs_1")
+    await storage.write(adding("file-1", "file-2"))
+    await storage.write(adding("file-3"))
+    assert await ingestible(storage) == ["file-1", "file-2", "file-3"]
     assert await ingestible(storage, limit=2) == ["file-1", "file-2"]
     await claim(storage, "file-1", until=NOW + 15.0)
     await finish(storage, "file-2")
-    assert await ingestible(storage, NOW + 14.0) == ["file-3", "file-4"]
-    assert await ingestible(storage, NOW + 15.0) == ["file-1", "file-3", "file-4"]
+    assert await ingestible(storage, NOW + 14.0) == ["file-3"]
+    assert await ingestible(storage, NOW + 15.0) == ["file-1", "file-3"]
+
+
+async def test_stores_take_turns(storage: Storage) -> None:
+    """In a circle that goes on where it was left."""
+    await make_stores(storage, "vs_1", "vs_2", "vs_3", "vs_4")
+    await storage.write(adding("file-1", "file-2", "file-3"))
+    await storage.write(adding("file-4", "file-5", store_id="vs_2"))
+    await storage.write(adding("file-6", store_id="vs_4"))
+    in_turn = ["file-1", "file-4", "file-6", "file-2", "file-5", "file-3"]
+    assert await ingestible(storage) == in_turn
+    assert await ingestible(storage, limit=2) == ["file-1", "file-4"]
+    assert await ingestible(storage, limit=2, after="vs_1") == ["file-4", "file-6"]
+    assert await ingestible(storage, limit=2, after="vs_3") == ["file-6", "file-1"]
+    assert await ingestible(storage, limit=3, after="vs_4") == in_turn[:3]
+    await storage.write(Delete(kind="vector_store", project_id=ACME, id="vs_2", now=NOW))
+    assert await ingestible(storage, limit=3, after="vs_1") == ["file-6", "file-1", "file-2"]
+
+
+async def test_an_expired_store_has_no_turn(storage: Storage) -> None:
+    """VS-03."""
+    await make_stores(storage, "vs_1", expires_at=NOW + 10)
+    await storage.write(adding("file-1"))
+    assert await ingestible(storage, NOW + 9.5) == ["file-1"]
+    assert await ingestible(storage, NOW + 10) == []
 
 
 async def test_leases_are_prolonged_for_those_who_have_them(storage: Storage) -> None:
@@ -390,10 +419,51 @@ async def test_leases_are_prolonged_for_those_who_have_them(storage: Storage) ->
     await storage.write(adding("file-1", "file-2"))
     first = await claim(storage, "file-1")
     second = await claim(storage, "file-2")
-    await storage.renew_entry_leases({first.entry: 1, second.entry: 7}, NOW + 100.0)
+    attempts = {first.entry: 1, second.entry: 7}
+    assert await storage.renew_entry_leases(attempts, NOW + 100.0) == {first.entry}
     assert await ingestible(storage, NOW + 50.0) == ["file-2"]
     await storage.drop_all_leases()
     assert await ingestible(storage) == ["file-1", "file-2"]
+
+
+async def test_who_prolongs_leases_hears_what_is_wanted(storage: Storage) -> None:
+    """Not what was removed, cancelled, or ended by another attempt."""
+    await make_stores(storage, "vs_1")
+    await storage.write(adding("file-1", "file-2"), adding("file-3", batch_id="vsfb_1"))
+    attempts = {(await claim(storage, f"file-{number}")).entry: 1 for number in (1, 2, 3)}
+    assert await storage.renew_entry_leases(attempts, NOW + 99.0) == attempts.keys()
+    await storage.write(removing("file-1"), CancelBatch(project_id=ACME, batch_id="vsfb_1"))
+    await finish(storage, "file-2")
+    assert await storage.renew_entry_leases(attempts, NOW + 99.0) == set()
+    assert await storage.renew_entry_leases({}, NOW + 99.0) == set()
+
+
+async def test_a_released_entry_can_be_taken_at_once(storage: Storage) -> None:
+    await make_stores(storage, "vs_1")
+    await storage.write(adding("file-1"))
+    entry = await claim(storage, "file-1")
+    await storage.write(ReleaseEntry(entry=entry.entry, attempt=1))
+    assert await ingestible(storage) == ["file-1"]
+    await claim(storage, "file-1")
+    await storage.write(ReleaseEntry(entry=entry.entry, attempt=1))
+    assert await ingestible(storage) == []
+
+
+async def test_what_is_released_late_is_swept_again(storage: Storage) -> None:
+    """Somebody wrote to the index after it had been swept."""
+    await make_stores(storage, "vs_1", "vs_2")
+    await storage.write(adding("file-1"))
+    entry = await claim(storage, "file-1")
+    await storage.write(removing("file-1"))
+    await storage.write(ForgetEntryIndex(entries=(entry.entry,)))
+    assert await storage.unneeded_entries(NOW + 99.0, 10) == []
+    await storage.write(ReleaseEntry(entry=entry.entry, attempt=1))
+    assert await storage.unneeded_entries(NOW, 10) == [("vs_1", entry.entry)]
+    await storage.write(Delete(kind="vector_store", project_id=ACME, id="vs_1", now=NOW))
+    await storage.write(ForgetStoreIndex(store_id="vs_1"))
+    assert await storage.unneeded_stores(NOW, 10) == []
+    await storage.write(ReleaseEntry(entry=entry.entry, attempt=1))
+    assert await storage.unneeded_stores(NOW, 10) == ["vs_1"]
 
 
 async def test_what_can_be_found(storage: Storage) -> None:
@@ -415,14 +485,18 @@ async def test_what_can_be_found(storage: Storage) -> None:
 async def test_the_index_can_drop_what_left_and_nobody_writes(storage: Storage) -> None:
     await make_stores(storage, "vs_1")
     await storage.write(adding("file-1", "file-2", "file-3", "file-4"))
+    await storage.write(adding("file-5"))
     done = await finish(storage, "file-1")
     held = await claim(storage, "file-2", until=NOW + 15.0)
     await finish(storage, "file-3")
+    failed = await finish(storage, "file-5", error=UNREADABLE)
     await storage.write(*(removing(one) for one in ("file-1", "file-2", "file-4")))
-    assert await storage.unneeded_entries(NOW, 10) == [("vs_1", done.entry)]
-    both = [("vs_1", done.entry), ("vs_1", held.entry)]
-    assert sorted(await storage.unneeded_entries(NOW + 15.0, 10)) == both
-    await storage.write(ForgetEntryIndex(entries=(done.entry, held.entry)))
+    unheld = [("vs_1", done.entry), ("vs_1", failed.entry)]
+    assert sorted(await storage.unneeded_entries(NOW, 10)) == unheld
+    everything = sorted([*unheld, ("vs_1", held.entry)])
+    assert sorted(await storage.unneeded_entries(NOW + 15.0, 10)) == everything
+    dropped = tuple(entry for _, entry in everything)
+    await storage.write(ForgetEntryIndex(entries=dropped))
     assert await storage.unneeded_entries(NOW + 15.0, 10) == []
 
 
@@ -437,6 +511,17 @@ async def test_the_index_can_drop_stores_that_are_deleted_or_expired(storage: St
     await storage.write(ForgetStoreIndex(store_id="vs_1"), ForgetStoreIndex(store_id="vs_3"))
     assert await storage.unneeded_stores(NOW + 10, 10) == []
     assert await storage.unneeded_stores(NOW + 20, 10) == ["vs_4"]
+
+
+async def test_the_index_of_a_store_is_kept_while_somebody_fills_it(storage: Storage) -> None:
+    await make_stores(storage, "vs_1")
+    await make_stores(storage, "vs_2", expires_at=NOW + 10)
+    await storage.write(adding("file-1"), adding("file-2", store_id="vs_2"))
+    for store_id, file_id in (("vs_1", "file-1"), ("vs_2", "file-2")):
+        await claim(storage, file_id, NOW + 15.0, store_id)
+    await storage.write(Delete(kind="vector_store", project_id=ACME, id="vs_1", now=NOW))
+    assert await storage.unneeded_stores(NOW + 14, 10) == []
+    assert sorted(await storage.unneeded_stores(NOW + 15, 10)) == ["vs_1", "vs_2"]
 
 
 def later(store_id: str, expires_at: int) -> Replace:

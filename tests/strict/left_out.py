@@ -31,7 +31,7 @@ class LeftOutCase:
 
     def covers(self, case: str) -> bool:
         """Say whether a collected case is left out by this entry."""
-        file, _, test = case.split("::")
+        file, *_, test = case.split("::")
         return file == self.file and (test == self.test or test.startswith(f"{self.test}["))
 
 

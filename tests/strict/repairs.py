@@ -1,8 +1,8 @@
 """What the suites send that the hosted API would have refused too, and how each is put right.
 
-A repair changes a request only, and only what a rule of the contract refuses. Whatever is not
-named here reaches the server as the suite wrote it, nonsense included. What of an answer is changed
-stands in translations.py.
+A repair changes a request only, and only what a rule of the contract refuses or answers with what
+the client's classes have no place for. Whatever is not named here reaches the server as the suite
+wrote it, nonsense included. What of an answer is changed stands in translations.py.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from typing import Any
 
 from .placeholders import Call, Ids, route_of, with_body, with_parameters
 
-BATCHES = "/v1/vector_stores/vector_store_id/file_batches"
+STORES = "/v1/vector_stores"
+BATCHES = f"{STORES}/vector_store_id/file_batches"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Repair:
     rule: str
     why: str
     apply: Callable[[Call, Ids], Call]
+    not_needed_by: tuple[str, ...] = ()
+    """Versions whose suites send nothing of the kind."""
 
 
 def repaired(call: Call, ids: Ids) -> tuple[Call, list[str]]:
@@ -63,6 +66,12 @@ def _true_checksum(call: Call, ids: Ids) -> Call:
         return {**body, "md5": ids["part_md5"]} if body.get("md5") == "md5" else body
 
     return with_body(call, checksum)
+
+
+def _a_name_for_a_store(call: Call, _: Ids) -> Call:
+    if (call.method, call.path) != ("POST", STORES):
+        return call
+    return with_body(call, lambda body: {"name": "name", **body})
 
 
 def _some_files_in_a_batch(call: Call, ids: Ids) -> Call:
@@ -116,15 +125,23 @@ REPAIRS = (
         _true_checksum,
     ),
     Repair(
+        "a-name-for-a-store",
+        "VS-01",
+        "The name of a nameless store is null on the wire and a string in the schema; it gets one.",
+        _a_name_for_a_store,
+    ),
+    Repair(
         "some-files-in-a-batch",
         "VS-05",
         "A batch is made of file_ids or of files; where a body has neither, one id is added.",
         _some_files_in_a_batch,
+        not_needed_by=("1.109.1",),
     ),
     Repair(
         "one-source-of-files",
         "VS-05",
         "A batch takes file_ids or files and not both; the files are kept.",
         _one_source_of_files,
+        not_needed_by=("1.109.1",),
     ),
 )

@@ -26,11 +26,16 @@ def results(report: Path) -> list[Result]:
 
 
 def _result(case: ET.Element) -> Result:
-    owner = case.get("classname", "").rpartition(".")[2]
-    node_id = f"{case.get('file')}::{owner}::{case.get('name')}"
+    node_id = _node_id(case.get("file", ""), case.get("classname", ""), case.get("name", ""))
     for verdict, detail in _verdicts(case):
         return Result(node_id, verdict, detail)
     return Result(node_id, "passed")
+
+
+def _node_id(file: str, owner: str, name: str) -> str:
+    """Return the id of a case; the owner is the module, or a class in it."""
+    module = file.removesuffix(".py").replace("/", ".")
+    return "::".join([file, *owner.removeprefix(module).split(".")[1:], name])
 
 
 def _verdicts(case: ET.Element) -> Iterator[tuple[Verdict, str]]:

@@ -171,7 +171,7 @@ class Scenery:
         await self._ask("POST", path, {"tool_outputs": outputs, "stream": True})
 
     async def _store(self) -> Ids:
-        return {"vector_store_id": (await self._ask("POST", "/vector_stores", {}))["id"]}
+        return {"vector_store_id": (await self._ask("POST", "/vector_stores", {"name": "a"}))["id"]}
 
     async def _store_with(self, files: list[str]) -> Ids:
         """Make a store with a batch of files, which have the attribute that is searched for."""
@@ -183,12 +183,22 @@ class Scenery:
     async def _until_read(self, batch: Ids) -> None:
         """Wait until each file of a batch was read or refused, as it should be."""
         path = f"/vector_stores/{batch['vector_store_id']}/file_batches/{batch['batch_id']}"
-        async with asyncio.timeout(READ_SECONDS_MAX):
-            while (shown := await self._ask("GET", path))["status"] == "in_progress":
-                await asyncio.sleep(CHECK_AGAIN_SECONDS)
+        shown = await asyncio.wait_for(self._ended_batch(path), READ_SECONDS_MAX)
         counts = shown["file_counts"]
         if (counts["completed"], counts["failed"]) != (2, 1):
             raise SceneryError(f"Two files should be read and one refused: {json.dumps(shown)}")
+        found = await self._ask(
+            "POST", f"/vector_stores/{batch['vector_store_id']}/search", {"query": "string"}
+        )
+        if len(found["data"]) != counts["completed"]:
+            raise SceneryError(f"The word should be found in both files: {json.dumps(found)}")
+
+    async def _ended_batch(self, path: str) -> dict[str, Any]:
+        while True:
+            shown = await self._ask("GET", path)
+            if shown["status"] != "in_progress":
+                return shown
+            await asyncio.sleep(CHECK_AGAIN_SECONDS)
 
     async def _listed(self, path: str) -> list[str]:
         page = await self._ask("GET", f"{path}?order=asc")

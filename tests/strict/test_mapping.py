@@ -8,8 +8,8 @@ import pytest
 
 from .placeholders import Call, fill, route_of, scene_of
 from .record import recorded_calls
-from .repairs import REPAIRS, repaired
-from .translations import TRANSLATIONS
+from .repairs import REPAIRS, Repair, repaired
+from .translations import TRANSLATIONS, Translation
 
 IDS = {
     "assistant_id": "asst_1",
@@ -156,12 +156,19 @@ def test_two_sources_of_stores_become_one() -> None:
     assert (_body(real), used) == (expected, ["one-source-of-stores"])
 
 
+def test_a_store_gets_a_name() -> None:
+    """VS-01: a nameless store has the name null, and the classes of the suites want a string."""
+    real, used = repaired(_call("POST", "/v1/vector_stores", "", {}), IDS)
+    assert (_body(real), used) == ({"name": "name"}, ["a-name-for-a-store"])
+    named = _call("POST", "/v1/vector_stores", "", {"name": "mine"})
+    assert repaired(named, IDS) == (named, [])
+
+
 def test_a_batch_of_nothing_gets_a_file() -> None:
     """VS-05: newer suites send a batch without file_ids and without files."""
     path = "/v1/vector_stores/vs_1/file_batches"
     real, used = repaired(_call("POST", path, "", {}), IDS)
     assert (_body(real), used) == ({"file_ids": ["file-1"]}, ["some-files-in-a-batch"])
-    assert repaired(_call("POST", "/v1/vector_stores", "", {}), IDS)[1] == []
 
 
 def test_two_sources_of_files_become_one() -> None:
@@ -180,7 +187,7 @@ def test_every_repair_is_needed_by_some_recorded_call() -> None:
 
 def test_every_repair_cites_a_rule() -> None:
     """Nothing is changed without a rule of the contract that asks for it."""
-    named = [*REPAIRS, *TRANSLATIONS]
+    named: list[Repair | Translation] = [*REPAIRS, *TRANSLATIONS]
     assert all(re.match(r"[A-Z]+-\w+", one.rule) and one.why for one in named)
 
 

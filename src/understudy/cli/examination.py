@@ -126,7 +126,9 @@ async def _closing(ports: Ports) -> AsyncIterator[None]:
         yield
     finally:
         await ports.models.close()
+        await ports.searching.close()
         await ports.dispatch.close()
+        await ports.chunks.close()
         await ports.storage.close()
 
 

@@ -3,11 +3,15 @@
 An entry in progress is claimed with an attempt and a lease. Its chunks are written to the index
 first, in place of whatever an earlier attempt had written; then the row is completed if it still
 is in progress at that attempt. A crash costs a lease. A file that cannot be read fails alone.
+
+Nothing is removed from the index here. Whoever finds that an entry is not wanted any more, or is
+another attempt's by now, only lets go of it: what it wrote is then either what the other attempt
+writes, too, or is dropped by the sweeper, who alone knows that nobody is writing.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,17 +22,18 @@ from understudy.operations.ports import Ports
 from understudy.retrieval.document import Unreadable
 from understudy.retrieval.embedding import with_vectors
 from understudy.retrieval.reading.reader import Reader
-from understudy.storage.base import ClaimEntry, EndEntry, StoredEntry
+from understudy.storage.base import ClaimEntry, EndEntry, ReleaseEntry, StoredEntry
 from understudy.wire.objects.vector_stores import StoreFileError
 
 log = structlog.get_logger("understudy.engine")
 
 ATTEMPTS_MAX = 5
+OUTAGE_ATTEMPTS_MAX = 1_000  # with leases of 15 seconds, some four hours
 SORRY = "Sorry, something went wrong."
 
 
 class Ingestion:
-    """Ingests entries, at most ``ingestions_max`` at a time."""
+    """Ingests entries, at most ``ingestions_max`` at a time; stores take turns."""
 
     def __init__(self, ports: Ports, reader: Reader) -> None:
         self._ports = ports
@@ -40,8 +45,9 @@ class Ingestion:
         self._sweep_seconds = ports.settings.sweep_seconds
         self._places_max = ports.settings.ingestions_max
         self._attempts: dict[int, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._place_is_free = asyncio.Event()
+        self._last_store = ""
 
     async def take_entries(self) -> None:
         """Ingest what there is, until cancelled; a database that is down is only logged."""
@@ -54,26 +60,29 @@ class Ingestion:
             await self._wait_for_more()
 
     async def _start_some(self) -> None:
-        free = self._places_max - len(self._tasks)
-        if not free:
+        if len(self._tasks) >= self._places_max:
             return
-        for entry in await self._storage.ingestible(self._ports.clock.now(), free):
-            if entry.entry not in self._attempts:
-                await self._claim(entry)
+        now = self._ports.clock.now()
+        waiting = await self._storage.ingestible(now, self._places_max, self._last_store)
+        # An entry in work is among them when its lease could not be renewed in time.
+        free = [entry for entry in waiting if entry.entry not in self._tasks]
+        for entry in free[: self._places_max - len(self._tasks)]:
+            await self._claim(entry)
 
     async def _claim(self, entry: StoredEntry) -> None:
         until = self._ports.clock.now() + self._lease_seconds
         order = ClaimEntry(entry=entry.entry, attempt=entry.attempt, lease_until=until)
         if not (await self._storage.write(order)).applied:
             return
+        self._last_store = entry.store_id
         self._attempts[entry.entry] = entry.attempt + 1
         task = asyncio.create_task(self._ingest(entry), name=f"entry {entry.entry}")
-        self._tasks.add(task)
+        self._tasks[entry.entry] = task
         task.add_done_callback(partial(self._ended, entry.entry))
 
     def _ended(self, entry: int, task: asyncio.Task[None]) -> None:
         del self._attempts[entry]
-        self._tasks.discard(task)
+        del self._tasks[entry]
         self._place_is_free.set()
         if not task.cancelled() and task.exception() is not None:
             # The row is as it was: the entry is taken again when its lease is over.
@@ -98,31 +107,58 @@ class Ingestion:
         """Prolong the leases of all entries in work, three times per lease."""
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
-            until = self._ports.clock.now() + self._lease_seconds
-            try:
-                await self._storage.renew_entry_leases(dict(self._attempts), until)
-            except Unavailable as error:
-                log.warning("entry_leases_not_renewed", cause=error.message)
+            if self._attempts:
+                await self._renew(dict(self._attempts))
+
+    async def _renew(self, attempts: dict[int, int]) -> None:
+        """Prolong leases, and give up the entries that nobody waits for any more."""
+        until = self._ports.clock.now() + self._lease_seconds
+        try:
+            wanted = await self._storage.renew_entry_leases(attempts, until)
+        except Unavailable as error:
+            log.warning("entry_leases_not_renewed", cause=error.message)
+            return
+        for entry in attempts.keys() - wanted:
+            if entry in self._tasks:
+                self._tasks[entry].cancel()
 
     async def stop(self) -> None:
-        """Let go of what is in work; it is taken up again from its beginning."""
-        for task in self._tasks:
+        """Let go of what is in work; it can be taken up at once, from its beginning."""
+        tasks = [*self._tasks.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ingest(self, entry: StoredEntry) -> None:
-        error: StoreFileError | None = None
-        usage_bytes = 0
+        """Bring an entry to its end, or let go of it."""
+        try:
+            ending = await self._ending(entry)
+            if (await self._storage.write(ending)).applied:
+                return
+        except (Unavailable, OSError, Unreadable) as error:
+            log.warning("ingestion_put_off", file_id=entry.file_id, cause=str(error))
+            return  # until its lease is over
+        except asyncio.CancelledError:
+            await self._let_go(entry)
+            raise
+        await self._let_go(entry)
+
+    async def _ending(self, entry: StoredEntry) -> EndEntry:
+        """Return how the ingestion has ended. Raises what is worth another attempt."""
+        attempt = entry.attempt + 1
         try:
             usage_bytes = await self._read_into_index(entry)
-        except Unreadable as unreadable:
-            error = StoreFileError(unreadable.code, unreadable.message)
-        except Exception:
-            if entry.attempt + 1 < ATTEMPTS_MAX:
+        except Exception as error:
+            if attempt < _attempts_max(error):
                 raise
-            log.exception("ingestion_failed", file_id=entry.file_id)
-            error = StoreFileError("server_error", SORRY)
-        await self._end(entry, usage_bytes, error)
+            log.info("file_not_ingested", file_id=entry.file_id, cause=str(error))
+            return EndEntry(entry=entry.entry, attempt=attempt, error=_last_error(error))
+        return EndEntry(entry=entry.entry, attempt=attempt, usage_bytes=usage_bytes)
+
+    async def _let_go(self, entry: StoredEntry) -> None:
+        """Give the entry back; if even that fails, its lease runs out."""
+        with suppress(Unavailable):
+            await self._storage.write(ReleaseEntry(entry=entry.entry, attempt=entry.attempt + 1))
 
     async def _read_into_index(self, entry: StoredEntry) -> int:
         path = self._folder / f"{entry.entry}-{entry.attempt}"
@@ -147,18 +183,22 @@ class Ingestion:
         except KeyError as error:
             raise Unreadable("server_error", "The file has been deleted.") from error
 
-    async def _end(
-        self, entry: StoredEntry, usage_bytes: int, error: StoreFileError | None
-    ) -> None:
-        order = EndEntry(
-            entry=entry.entry, attempt=entry.attempt + 1, usage_bytes=usage_bytes, error=error
-        )
-        written = await self._storage.write(order)
-        if not written.applied:
-            # Removed or cancelled meanwhile: nothing of it may stay behind.
-            await self._ports.chunks.drop_entry(entry.store_id, entry.entry)
-        elif error is not None:
-            log.info("file_not_ingested", file_id=entry.file_id, cause=error.message)
+
+def _attempts_max(error: Exception) -> int:
+    """Return how often a file is read that ends like this."""
+    if isinstance(error, Unavailable | OSError):
+        # The database, the files or the disk are down for a while: the file is not to blame.
+        return OUTAGE_ATTEMPTS_MAX
+    if isinstance(error, Unreadable) and error.code != "server_error":
+        return 1
+    return ATTEMPTS_MAX
+
+
+def _last_error(error: Exception) -> StoreFileError:
+    """Return what the file shows of an error (VS-08)."""
+    if isinstance(error, Unreadable):
+        return StoreFileError(error.code, error.message)
+    return StoreFileError("server_error", SORRY)
 
 
 async def _copy(chunks: AsyncIterator[bytes], path: Path) -> None:

@@ -53,6 +53,7 @@ class _Splitter:
     """
 
     def __init__(self, size_tokens: int, overlap_tokens: int) -> None:
+        self._size_tokens = size_tokens
         self._of_words = TextSplitter.from_callback(
             count_tokens, size_tokens, overlap_tokens, trim=False
         )
@@ -62,8 +63,11 @@ class _Splitter:
 
     def passages(self, text: str) -> list[tuple[int, str]]:
         """Return (start, passage) in code points."""
-        splitter = self._of_words if is_made_of_words(text) else self._of_anything
-        return splitter.chunk_indices(text)
+        if not is_made_of_words(text):
+            return self._of_anything.chunk_indices(text)
+        if count_tokens(text) <= self._size_tokens:
+            return [(0, text)]  # a small file, which the splitter would count again and again
+        return self._of_words.chunk_indices(text)
 
 
 def _passages(text: str, splitter: _Splitter, segment_characters: int) -> Iterator[tuple[int, str]]:

@@ -22,7 +22,8 @@ from understudy.wire.objects.steps import (
 QUOTE_CHARACTERS_MAX = 400
 NOTHING_FOUND = "Nothing was found. Try other words, or answer without the files."
 
-_PLACE = re.compile(r"【([0-9]{1,9}):[0-9]{1,9}†")
+# Longer numbers are none that a thread has come to; they would leave no room for later places.
+_PLACE = re.compile(r"【([0-9]{1,6}):[0-9]{1,9}†")
 
 
 class Source(Struct, frozen=True):

@@ -292,6 +292,17 @@ class EndEntry(Struct, frozen=True, kw_only=True):
     error: StoreFileError | None = None
 
 
+class ReleaseEntry(Struct, frozen=True, kw_only=True):
+    """Whoever took an entry for ``attempt`` works on it no more, and has not ended it.
+
+    Others may take it at once. What this attempt may have left in the index is dropped when the
+    entry is not wanted any more, even if that was done before.
+    """
+
+    entry: int
+    attempt: int
+
+
 class ForgetEntryIndex(Struct, frozen=True, kw_only=True):
     """The index keeps nothing of these entries any more."""
 
@@ -323,6 +334,7 @@ Change = (
     | CancelBatch
     | ClaimEntry
     | EndEntry
+    | ReleaseEntry
     | ForgetEntryIndex
     | ForgetStoreIndex
 )
@@ -557,20 +569,27 @@ class VectorStores(Protocol):
         """Return the batch of the store, or None."""
         ...
 
-    async def ingestible(self, now: float, limit: int) -> Sequence[StoredEntry]:
-        """Return entries in progress that no worker holds, oldest first."""
+    async def ingestible(self, now: float, limit: int, after: str = "") -> Sequence[StoredEntry]:
+        """Return entries in progress that no worker holds, in the order in which they are due.
+
+        The stores take turns, in a circle that begins behind the store ``after``, each with its
+        oldest entries, so that none waits for all the files of another.
+        """
         ...
 
-    async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> None:
-        """Prolong the leases of entries that still are at the given attempt."""
+    async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> set[int]:
+        """Prolong the leases of entries that still are at the given attempt.
+
+        Return those that still are in progress at it: the others are worked on in vain.
+        """
         ...
 
     async def unneeded_entries(self, now: float, limit: int) -> Sequence[tuple[str, int]]:
-        """Return (store id, entry) of what the index can drop: removed or cancelled, unheld."""
+        """Return (store id, entry) of what the index can drop: not to be found, and unheld."""
         ...
 
     async def unneeded_stores(self, now: int, limit: int) -> Sequence[str]:
-        """Return stores that are deleted or expired and that the index may still keep."""
+        """Return stores that are deleted or expired, that the index may keep, and nobody fills."""
         ...
 
 

@@ -62,8 +62,8 @@ class ChunkIndex(Protocol):
     ) -> IndexSize:
         """Store all chunks of an entry in place of what it had.
 
-        Nothing of it is found until all of it is there. If the iterator raises, the entry has no
-        chunks and the exception goes on.
+        Nothing of it is found until all of it is there. If the iterator raises, what the entry had
+        stays and the exception goes on.
         """
         ...
 
@@ -76,7 +76,9 @@ class ChunkIndex(Protocol):
     ) -> Sequence[Hit]:
         """Return the chunks that match the analysed query best, best first.
 
-        ``entries`` names those that may be found; None means all. An unknown store has no hits.
+        A term may have several spellings, separated by ``|``; a chunk has the term if it has one
+        of them. ``entries`` names those that may be found; None means all. An unknown store has
+        no hits.
         """
         ...
 

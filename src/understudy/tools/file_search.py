@@ -30,6 +30,8 @@ from understudy.wire.objects.tools import (
 )
 
 RESULTS_MAX = 20
+QUERIES_MAX = 20  # as many as a search of a client has (VS-12)
+QUERY_CHARACTERS_MAX = 4_096
 INGESTION_SECONDS_MAX = 60.0  # RUN-24
 LOOK_AGAIN_SECONDS = 0.1
 _FUNCTION: dict[str, Any] = {
@@ -67,10 +69,16 @@ class _Stores(Struct, frozen=True, kw_only=True):
 
     of_assistant: Sequence[str]
     of_thread: Sequence[str]
+    has_v1_files: bool
 
     @property
     def ids(self) -> list[str]:
         return [*dict.fromkeys([*self.of_assistant, *self.of_thread])]
+
+    @property
+    def awaited(self) -> Sequence[str]:
+        """The thread's (RUN-24), and the assistant's from v1, where nobody sees what is ready."""
+        return self.ids if self.has_v1_files else self.of_thread
 
 
 class FileSearch:
@@ -96,7 +104,7 @@ class FileSearch:
         self._refuse_expired(rows)
         if not rows and not _is_forced(run):
             return None
-        await self._until_ingested(stores.of_thread)
+        await self._until_ingested(stores.awaited, run.created_at + INGESTION_SECONDS_MAX)
         return _FUNCTION
 
     async def call(self, use: ToolUse, call_id: str, arguments: str) -> FileSearchToolCall:
@@ -130,6 +138,7 @@ class FileSearch:
             if assistant
             else (),
             of_thread=_named(decode_thread(thread.body).tool_resources) if thread else (),
+            has_v1_files=bool(assistant and assistant.file_ids),
         )
 
     def _refuse_expired(self, rows: Sequence[Row]) -> None:
@@ -137,9 +146,8 @@ class FileSearch:
             if has_expired(decode_vector_store(row.body), int(self._clock.now())):
                 raise ToolFailed(f"Vector store '{row.id}' has expired.")
 
-    async def _until_ingested(self, store_ids: Sequence[str]) -> None:
-        """Wait for files that have just been attached, but not for ever."""
-        give_up = self._clock.now() + INGESTION_SECONDS_MAX
+    async def _until_ingested(self, store_ids: Sequence[str], give_up: float) -> None:
+        """Wait for files that have just been attached, but not for ever, and not in every leg."""
         while self._clock.now() < give_up:
             tallies = await self._storage.tallies(store_ids)
             if not any(tally.counts.in_progress for tally in tallies.values()):
@@ -162,13 +170,17 @@ def _options(run: Run) -> FileSearchOptions:
 
 
 def _queries(arguments: str) -> list[str]:
-    """Return what is asked for; a model that writes no JSON has written its question."""
+    """Return what is asked for; a model that writes no JSON has written its question.
+
+    A model that does not stop writing is cut short.
+    """
     try:
         sent = msgspec.json.decode(arguments, type=_Arguments)
     except msgspec.DecodeError:
-        return [arguments.strip()] if arguments.strip() else []
+        sent = _Arguments(query=arguments)
     query = [sent.query] if isinstance(sent.query, str) else sent.query
-    return [one for one in (*query, *sent.queries) if one.strip()]
+    asked = [one.strip()[:QUERY_CHARACTERS_MAX] for one in (*query, *sent.queries)]
+    return [one for one in asked if one][:QUERIES_MAX]
 
 
 def _wanted(queries: Sequence[str], options: FileSearchOptions) -> Wanted:

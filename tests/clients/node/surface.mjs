@@ -15,6 +15,9 @@ const resources = {
   files: client.files,
   uploads: client.uploads,
   parts: client.uploads?.parts,
+  vectorStores: client.vectorStores,
+  'vectorStores.files': client.vectorStores?.files,
+  fileBatches: client.vectorStores?.fileBatches,
 };
 
 function methodsOf(resource) {

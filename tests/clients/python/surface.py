@@ -6,6 +6,7 @@ from openai import OpenAI
 
 client = OpenAI(api_key="any")
 threads = client.beta.threads
+vector_stores = getattr(client, "vector_stores", None)
 resources = {
     "assistants": client.beta.assistants,
     "assistants.files": getattr(client.beta.assistants, "files", None),
@@ -17,6 +18,9 @@ resources = {
     "files": client.files,
     "uploads": getattr(client, "uploads", None),
     "parts": getattr(getattr(client, "uploads", None), "parts", None),
+    "vector_stores": vector_stores,
+    "vector_stores.files": getattr(vector_stores, "files", None),
+    "file_batches": getattr(vector_stores, "file_batches", None),
 }
 
 

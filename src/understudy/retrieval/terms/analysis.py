@@ -5,9 +5,9 @@ from functools import cache
 
 from understudy.retrieval.terms.languages import is_common, likely_languages, main_language
 from understudy.retrieval.terms.stems import is_unspaced, stems, unspaced_letters
-from understudy.retrieval.terms.words import parts, words
+from understudy.retrieval.terms.words import WORD_CHARACTERS_MAX, parts, words
 
-SAMPLE_WORDS = 400
+SAMPLE_WORDS = 200
 QUERY_CHARACTERS_MAX = 20_000
 QUERY_TERMS_MAX = 256
 KNOWN_WORDS_MAX = 50_000
@@ -23,7 +23,8 @@ class _Vocabulary(dict[str, str]):
     def __missing__(self, word: str) -> str:
         terms = [term for part in parts(word) for term in stems(part, self._language)]
         joined = " ".join(terms)
-        if not is_unspaced(word):  # such a word is half a sentence, and hardly met again
+        # Half a sentence, in scripts without spaces, or half a file is hardly met again.
+        if len(word) <= WORD_CHARACTERS_MAX and not is_unspaced(word):
             if len(self) >= KNOWN_WORDS_MAX:
                 self.clear()
             self[word] = joined

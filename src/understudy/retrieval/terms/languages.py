@@ -3,7 +3,7 @@
 Only languages of the Latin script need telling apart; the others show by their letters.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from understudy.retrieval.terms.stop_words import STOP_WORDS
 
@@ -26,7 +26,7 @@ def likely_languages(words: Collection[str]) -> tuple[str, ...]:
     most = max(hits.values())
     if not most:
         return WIDESPREAD
-    likely = [name for name in LATIN if hits[name] * 2 >= most]
+    likely = [name for name in LATIN if hits[name] * 2 > most]
     likely.sort(key=hits.__getitem__, reverse=True)
     return (*likely, *(() if FALLBACK in likely else (FALLBACK,)))
 
@@ -36,6 +36,18 @@ def is_common(word: str, languages: Collection[str]) -> bool:
     return any(word in STOP_WORDS[name] for name in languages)
 
 
-def _hits(words: Collection[str]) -> dict[str, int]:
-    distinct = frozenset(words)
-    return {name: len(STOP_WORDS[name] & distinct) for name in LATIN}
+def _hits(words: Collection[str]) -> Mapping[str, int]:
+    hits = dict.fromkeys(LATIN, 0)
+    for word in _SPEAKERS.keys() & words:
+        for name in _SPEAKERS[word]:
+            hits[name] += 1
+    return hits
+
+
+def _speakers() -> Mapping[str, Sequence[str]]:
+    """Return in which languages each common word is one."""
+    every = frozenset().union(*(STOP_WORDS[name] for name in LATIN))
+    return {word: [name for name in LATIN if word in STOP_WORDS[name]] for word in every}
+
+
+_SPEAKERS = _speakers()

@@ -31,7 +31,7 @@ _STEMMED_SCRIPTS = (
     ("\u0900", "\u097f", "hindi"),
     ("\u0b80", "\u0bff", "tamil"),
 )
-_LATIN_END = "\u02ff"
+_LATIN_LETTER = re.compile("[\u0000-\u02ff\u1e00-\u1eff]")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
 # Vowel points of Hebrew and Arabic, the dot below of Devanagari, joiners: left out by most writers.
 _LEFT_OUT = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u093c\u200c\u200d]+")
@@ -68,7 +68,7 @@ def stems(word: str, language: str) -> Sequence[str]:
     plain = _LEFT_OUT.sub("", word)[:WORD_CHARACTERS_MAX]
     if not plain:
         return ()
-    if plain[0] > _LATIN_END:
+    if not _LATIN_LETTER.match(plain):
         return (_stem_of_script(plain),)
     # Whoever types without accents finds words that have them.
     return tuple(dict.fromkeys((_folded(_stem(plain, language)), _stem(_folded(plain), language))))
@@ -82,13 +82,11 @@ def _run_terms(run: str, language: str) -> Sequence[str]:
 
 
 def _stem_of_script(word: str) -> str:
+    spelt = word.translate(_SPELLINGS)
     for first, last, language in _STEMMED_SCRIPTS:
         if first <= word[0] <= last:
-            spelt = word.translate(_SPELLINGS)
-            return (
-                _folded(_stem(spelt, language)) if language == "greek" else _stem(spelt, language)
-            )
-    return word.translate(_SPELLINGS)
+            return _stem(_folded(spelt) if language == "greek" else spelt, language)
+    return spelt
 
 
 def _stem(word: str, language: str) -> str:

@@ -1,5 +1,7 @@
 """The commonest words of languages: they tell the language, and are left out of questions."""
 
+# ruff: noqa: RUF001 - letters of other scripts are meant
+
 STOP_WORDS: dict[str, frozenset[str]] = {
     name: frozenset(words.split())
     for name, words in {

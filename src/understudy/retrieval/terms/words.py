@@ -10,9 +10,9 @@ _MARKS = (
     "\u0900-\u0963\u0966-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece"
     "\u0f18-\u0fbc\u102b-\u109f\u135d-\u135f\u17b4-\u17d3\u200c\u200d\u3099\u309a"
 )
-_LETTER = rf"[\w{_MARKS}]"
+_PLAIN = rf"\w[\w{_MARKS}]*"
 # A hyphen may stand at the end of a line. Points and commas join digits only.
-_WORD = re.compile(rf"{_LETTER}+(?:(?:[-\u2010]\n?|['\u2019]|(?<=[0-9])[.,](?=[0-9])){_LETTER}+)*")
+_WORD = re.compile(rf"{_PLAIN}(?:(?:[-\u2010]\n?|['\u2019]|(?<=[0-9])[.,](?=[0-9])){_PLAIN})*")
 _INVISIBLE = {0xAD: None, 0x200B: None, 0x2060: None, 0xFEFF: None, 0x640: None}
 _JOINT = re.compile("[-\u2010\n_'\u2019]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -7,10 +7,15 @@ of the same entry, or with the entry.
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import groupby
 
 from understudy.errors import Unavailable
 from understudy.storage.chunks import IndexedChunk, IndexSize
-from understudy.storage.sqlite import chunk_rows, chunk_segments, chunk_vectors
+from understudy.storage.sqlite import chunk_rows
+
+# Vectors of consecutive chunks are stored together, so many at a time.
+PACKED_CHUNKS_MAX = 256
+_FLOAT_BYTES = 4
 
 
 def begin(connection: sqlite3.Connection, entry: int) -> int:
@@ -24,10 +29,12 @@ def extend(connection: sqlite3.Connection, edition: int, batch: Sequence[Indexed
     """Add chunks to an edition. Raises Unavailable when somebody has dropped it."""
     ordinal, text_bytes = _size(connection, edition)
     first_chunk = _next_chunk(connection)
-    room = chunk_segments.room(first_chunk)
-    _insert(connection, edition, first_chunk, ordinal, batch[:room])
-    if len(batch) > room:
-        _insert(connection, edition, first_chunk + room, ordinal + room, batch[room:])
+    chunk_rows.insert(connection, edition, first_chunk, ordinal, [one.chunk for one in batch])
+    connection.executemany(
+        "INSERT INTO terms (rowid, stems) VALUES (?, ?)",
+        ((first_chunk + place, one.terms) for place, one in enumerate(batch)),
+    )
+    _insert_vectors(connection, edition, first_chunk, [one.vector for one in batch])
     text_bytes += sum(len(chunk_rows.encoded(one.chunk.text)) for one in batch)
     connection.execute(
         "UPDATE editions SET chunks = ?, text_bytes = ? WHERE id = ?",
@@ -35,16 +42,23 @@ def extend(connection: sqlite3.Connection, edition: int, batch: Sequence[Indexed
     )
 
 
-def _insert(
+def _insert_vectors(
     connection: sqlite3.Connection,
     edition: int,
     first_chunk: int,
-    ordinal: int,
-    batch: Sequence[IndexedChunk],
+    vectors: Sequence[bytes | None],
 ) -> None:
-    chunk_rows.insert(connection, edition, first_chunk, ordinal, [one.chunk for one in batch])
-    chunk_segments.append(connection, edition, first_chunk, [one.terms for one in batch])
-    chunk_vectors.append(connection, edition, first_chunk, [one.vector for one in batch])
+    """Store the vectors of consecutive chunks; some may have none."""
+    for size, numbered in groupby(enumerate(vectors, first_chunk), lambda one: len(one[1] or b"")):
+        run = list(numbered) if size else []
+        for start in range(0, len(run), PACKED_CHUNKS_MAX):
+            some = run[start : start + PACKED_CHUNKS_MAX]
+            packed = b"".join(vector or b"" for _, vector in some)
+            connection.execute(
+                "INSERT INTO vectors (first_chunk, edition, dimensions, chunks, packed)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (some[0][0], edition, size // _FLOAT_BYTES, len(some), packed),
+            )
 
 
 def publish(connection: sqlite3.Connection, entry: int, edition: int) -> IndexSize:
@@ -55,7 +69,7 @@ def publish(connection: sqlite3.Connection, entry: int, edition: int) -> IndexSi
         (entry, edition),
     )
     if newer.fetchone():
-        _remove(connection, edition)
+        withdraw(connection, edition)
     else:
         remove(connection, entry, before=edition)
         connection.execute("UPDATE state SET publications = publications + 1")
@@ -63,7 +77,6 @@ def publish(connection: sqlite3.Connection, entry: int, edition: int) -> IndexSi
             "UPDATE editions SET published = (SELECT publications FROM state) WHERE id = ?",
             (edition,),
         )
-        connection.execute("UPDATE segments SET edition = NULL WHERE edition = ?", (edition,))
     return IndexSize(text_bytes=text_bytes, chunks=chunks)
 
 
@@ -72,16 +85,19 @@ def remove(connection: sqlite3.Connection, entry: int, before: int | None = None
     rows = connection.execute("SELECT id FROM editions WHERE entry = ?", (entry,)).fetchall()
     for (edition,) in rows:
         if before is None or edition < before:
-            _remove(connection, edition)
+            withdraw(connection, edition)
 
 
-def _remove(connection: sqlite3.Connection, edition: int) -> None:
+def withdraw(connection: sqlite3.Connection, edition: int) -> None:
+    """Remove one edition."""
     spans = connection.execute(
         "SELECT first_chunk, last_chunk FROM spans WHERE edition = ?", (edition,)
     ).fetchall()
     for first_chunk, last_chunk in spans:
         connection.execute("DELETE FROM chunks WHERE id BETWEEN ? AND ?", (first_chunk, last_chunk))
-        chunk_segments.mark_dropped(connection, first_chunk, last_chunk)
+        connection.execute(
+            "DELETE FROM terms WHERE rowid BETWEEN ? AND ?", (first_chunk, last_chunk)
+        )
     for table in ("spans", "vectors"):
         connection.execute(f"DELETE FROM {table} WHERE edition = ?", (edition,))
     connection.execute(

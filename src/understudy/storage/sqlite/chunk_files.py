@@ -28,7 +28,6 @@ class ChunkFiles:
         self._folder = folder
         self._idle: OrderedDict[sqlite3.Connection, str] = OrderedDict()
         self._lock = Lock()
-        self._dropped: set[str] = set()
         self._closed = False
 
     def path(self, store_id: str) -> Path:
@@ -53,7 +52,6 @@ class ChunkFiles:
     def drop(self, store_id: str) -> None:
         """Delete the file of a store."""
         with self._lock:
-            self._dropped.add(store_id)
             idle = [one for one, owner in self._idle.items() if owner == store_id]
             for connection in idle:
                 del self._idle[connection]
@@ -82,7 +80,7 @@ class ChunkFiles:
     def _give_back(self, store_id: str, connection: sqlite3.Connection) -> None:
         surplus = None
         with self._lock:
-            if self._closed or store_id in self._dropped:
+            if self._closed or not self.path(store_id).exists():  # dropped meanwhile
                 surplus = connection
             else:
                 self._idle[connection] = store_id
@@ -92,8 +90,6 @@ class ChunkFiles:
             surplus.close()
 
     def _create(self, store_id: str) -> None:
-        with self._lock:
-            self._dropped.discard(store_id)
         self._folder.mkdir(parents=True, exist_ok=True)
         with closing(connect(self.path(store_id), "NORMAL")) as connection:
             _write_schema(connection)

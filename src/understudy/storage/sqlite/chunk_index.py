@@ -1,8 +1,8 @@
 """The chunk index in SQLite: one file for each vector store, worked on in threads.
 
-How chunks are written is told in ``chunk_editions.py``, how their terms are kept in
-``chunk_segments.py`` and searched in ``chunk_search.py``. Those modules need numpy, whose import
-takes time and memory; so they are imported by the first work, in its thread.
+How chunks are written is told in ``chunk_editions.py``, how they are found in ``chunk_search.py``
+and ``chunk_vectors.py``. The latter needs numpy, whose import takes time and memory; so it is
+imported by the first search for vectors, in its thread.
 """
 
 import asyncio
@@ -13,12 +13,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
 from understudy.errors import Misconfigured, Unavailable
 from understudy.storage.chunks import Chunk, Hit, IndexedChunk, IndexSize
-from understudy.storage.sqlite import chunk_rows
+from understudy.storage.sqlite import chunk_editions as editions
+from understudy.storage.sqlite import chunk_rows, chunk_search
 from understudy.storage.sqlite.chunk_files import ChunkFiles
 
 if TYPE_CHECKING:
@@ -42,21 +44,22 @@ class SqliteChunkIndex:
 
     def __init__(self, folder: Path, *, vector_cache_bytes: int = VECTOR_CACHE_BYTES) -> None:
         self._files = ChunkFiles(folder)
+        self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._vector_cache_bytes = vector_cache_bytes
         self._vectors: VectorCache | None = None
 
     async def put(
         self, store_id: str, entry: int, batches: AsyncIterator[Sequence[IndexedChunk]]
     ) -> IndexSize:
-        edition = await self._write(store_id, lambda one: _begin(one, entry), create=True)
+        begin = partial(editions.begin, entry=entry)
+        edition = await self._write(store_id, begin, create=True)
         try:
             async for some in _gathered(batches):
-                await self._write(store_id, partial(_extend, edition=edition, batch=some))
-                await self._join_segments(store_id)
-            size = await self._write(store_id, lambda one: _publish(one, entry, edition))
-            await self._join_segments(store_id)
+                await self._write(store_id, partial(editions.extend, edition=edition, batch=some))
+            publish = partial(editions.publish, entry=entry, edition=edition)
+            size = await self._write(store_id, publish)
         except BaseException as error:
-            await asyncio.shield(self._abandon(store_id, entry, edition))
+            await asyncio.shield(self._abandon(store_id, edition))
             if isinstance(error, FileNotFoundError):
                 raise Unavailable("The vector store was dropped meanwhile.") from error
             raise
@@ -70,10 +73,8 @@ class SqliteChunkIndex:
         entries: Collection[int] | None = None,
     ) -> Sequence[Hit]:
         def work(connection: sqlite3.Connection) -> Sequence[Hit]:
-            from understudy.storage.sqlite.chunk_search import search  # noqa: PLC0415
-
-            spans = _spans(connection, entries)
-            return _hits(connection, search(connection, terms, limit, spans))
+            ranking = chunk_search.search(connection, terms, limit, entries)
+            return _hits(connection, ranking)
 
         if not terms or limit < 1:
             return ()
@@ -107,7 +108,7 @@ class SqliteChunkIndex:
 
     async def drop_entry(self, store_id: str, entry: int) -> None:
         with suppress(FileNotFoundError):
-            await self._write(store_id, lambda one: _remove(one, entry))
+            await self._write(store_id, partial(editions.remove, entry=entry))
 
     async def drop_store(self, store_id: str) -> None:
         try:
@@ -120,15 +121,10 @@ class SqliteChunkIndex:
     async def close(self) -> None:
         await asyncio.to_thread(self._files.close)
 
-    async def _abandon(self, store_id: str, entry: int, edition: int) -> None:
-        """Remove an edition that did not succeed, and those that it was to replace."""
+    async def _abandon(self, store_id: str, edition: int) -> None:
+        """Remove an edition that did not succeed; what it was to replace stays."""
         with suppress(FileNotFoundError, Unavailable):
-            await self._write(store_id, lambda one: _remove(one, entry, before=edition + 1))
-
-    async def _join_segments(self, store_id: str) -> None:
-        """Join what is due, each time in a transaction of its own, so that others get a turn."""
-        while await self._write(store_id, _join_some):
-            pass
+            await self._write(store_id, partial(editions.withdraw, edition=edition))
 
     async def _write(self, store_id: str, work: Work[T], *, create: bool = False) -> T:
         """Do the work in one transaction, in a thread. Raises FileNotFoundError or Unavailable."""
@@ -140,7 +136,9 @@ class SqliteChunkIndex:
                 connection.execute("COMMIT")
                 return result
 
-        return await _apart(transaction)
+        # Waiting here is fair and takes no thread; in SQLite, only other processes are waited for.
+        async with self._writing.setdefault(store_id, asyncio.Lock()):
+            return await _apart(transaction)
 
     async def _read(self, store_id: str, work: Work[T], unknown: T) -> T:
         """Do the work on one state of the file, in a thread. Raises Unavailable."""
@@ -163,36 +161,6 @@ class SqliteChunkIndex:
         if self._vectors is None:
             self._vectors = VectorCache(self._vector_cache_bytes)
         return self._vectors
-
-
-def _begin(connection: sqlite3.Connection, entry: int) -> int:
-    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
-
-    return chunk_editions.begin(connection, entry)
-
-
-def _extend(connection: sqlite3.Connection, *, edition: int, batch: Sequence[IndexedChunk]) -> None:
-    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
-
-    chunk_editions.extend(connection, edition, batch)
-
-
-def _publish(connection: sqlite3.Connection, entry: int, edition: int) -> IndexSize:
-    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
-
-    return chunk_editions.publish(connection, entry, edition)
-
-
-def _remove(connection: sqlite3.Connection, entry: int, before: int | None = None) -> None:
-    from understudy.storage.sqlite import chunk_editions  # noqa: PLC0415
-
-    chunk_editions.remove(connection, entry, before)
-
-
-def _join_some(connection: sqlite3.Connection) -> bool:
-    from understudy.storage.sqlite import chunk_segments  # noqa: PLC0415
-
-    return chunk_segments.join_some(connection)
 
 
 async def _gathered(

@@ -18,7 +18,6 @@ CREATE TABLE state (
 ) STRICT;
 INSERT INTO state VALUES (0, 0);
 
--- Ids are never used again: segments remember them for a while when the chunk is gone.
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     edition INTEGER NOT NULL,
@@ -40,32 +39,16 @@ CREATE TABLE spans (
     PRIMARY KEY (edition, first_chunk)
 ) STRICT, WITHOUT ROWID;
 
--- The chunks from first_chunk to last_chunk, by their terms. Segments do not overlap, nor lie in
--- two pages of 65,536 ids.
-CREATE TABLE segments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    edition INTEGER,  -- NULL once published
-    first_chunk INTEGER NOT NULL,
-    last_chunk INTEGER NOT NULL,
-    chunks INTEGER NOT NULL,
-    dropped BLOB  -- a bit for each chunk of the page; NULL when none was
-) STRICT;
-CREATE INDEX segments_in_order ON segments (first_chunk);
-
--- hits: the chunks that have the term, as places in their page of 16 bits, little-endian, in order;
--- then the weight of the term in each of them, one byte each.
-CREATE TABLE postings (
-    segment INTEGER NOT NULL,
-    term TEXT NOT NULL,
-    hits BLOB NOT NULL,
-    PRIMARY KEY (segment, term)
-) STRICT, WITHOUT ROWID;
+-- Terms of chunks, under the ids of these, ready made: the tokenizer only parts them at the spaces.
+CREATE VIRTUAL TABLE terms USING fts5(stems, tokenize = "ascii tokenchars '.'");
 
 -- Vectors of consecutive chunks, one behind the other.
 CREATE TABLE vectors (
     first_chunk INTEGER PRIMARY KEY,
     edition INTEGER NOT NULL,
     dimensions INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,
     packed BLOB NOT NULL
 ) STRICT;
 CREATE INDEX vectors_of_editions ON vectors (edition);
+CREATE INDEX vectors_counted ON vectors (dimensions, chunks);

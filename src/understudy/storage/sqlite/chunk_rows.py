@@ -3,6 +3,7 @@
 import sqlite3
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -91,13 +92,13 @@ def of_entry(
     return [(row[0], _chunk(row[1:])) for row in rows]
 
 
-def _chunk(row: Sequence[int | bytes | None]) -> Chunk:
+def _chunk(row: Sequence[Any]) -> Chunk:
     start, end, tokens, page_first, page_last, text = row
     return Chunk(
-        text=zlib.decompress(text).decode("utf-8", "surrogatepass"),  # type: ignore[arg-type]
-        start=start,  # type: ignore[arg-type]
-        end=end,  # type: ignore[arg-type]
-        tokens=tokens,  # type: ignore[arg-type]
-        page_first=page_first,  # type: ignore[arg-type]
-        page_last=page_last,  # type: ignore[arg-type]
+        text=zlib.decompress(text).decode("utf-8", "surrogatepass"),
+        start=start,
+        end=end,
+        tokens=tokens,
+        page_first=page_first,
+        page_last=page_last,
     )

@@ -1,134 +1,159 @@
-"""Finding chunks by terms.
+"""Finding chunks by terms: SQLite's full-text index proposes, and ``relevance.py`` decides.
 
-Every chunk that has a term of the question is scored, in one array of numbers for each segment;
-this costs a few nanoseconds for each chunk and term. The rarest terms are added up first, and a
-segment is left as soon as none of its chunks can be among the best any more.
-
-A score is the share of the question's information that a chunk accounts for: the sum over the
-terms of rarity times weight, divided by what it would be with full weights. So it is in 0..1, and
-means the same for short and long questions. A term that the store does not have counts, too.
+Theory of operation. The full-text index ranks what it matches, and reads the whole list of every
+term for that; a word that half of all chunks have would cost seconds. So the rarest terms propose:
+as many as have short lists together. What they propose best is scored with all the terms of the
+question, however common. In a store of ordinary size every list is short, and nothing is left out.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import accumulate, groupby
+from collections.abc import Collection, Sequence
+from itertools import accumulate
 
 import msgspec
-import numpy as np
-from msgspec import Struct
 
-from understudy.storage.sqlite.chunk_best import Array, Best, Span, within
-from understudy.storage.sqlite.chunk_segments import (
-    BYTES_OF_HIT,
-    PAGE_CHUNKS,
-    Segment,
-    listed,
-    split,
-)
-from understudy.storage.sqlite.chunk_weights import WEIGHT_MAX, rarity
+from understudy.storage.relevance import Ranking, Term, ranked, rarity
 
+# So many entries of the index are ranked for a question: some 20 ms.
+RANKED_MAX = 20_000
+# How common a term is, is counted so far and estimated from the newest chunks beyond.
+COUNTED_MAX = 5_000
+SAMPLED_CHUNKS = 20_000
+PROPOSED_MIN = 100
 SCORED_TERMS_MAX = 64
-_ALL_WEIGHTS = np.arange(WEIGHT_MAX + 1, dtype=np.float32) / WEIGHT_MAX
 
-
-class _Term(Struct, frozen=True):
-    """A term of the question: its spellings, and how much it tells."""
-
-    spellings: Sequence[str]
-    rarity: float
+_OF_ENTRIES = (
+    "SELECT chunks.id FROM json_each(?) AS wanted "
+    "JOIN editions ON entry = wanted.value AND published IS NOT NULL "
+    "JOIN spans ON spans.edition = editions.id "
+    "JOIN chunks ON chunks.id BETWEEN first_chunk AND last_chunk"
+)
+_ANY_UNPUBLISHED = "SELECT 1 FROM editions WHERE published IS NULL LIMIT 1"
+_UNPUBLISHED = (
+    "SELECT chunks.id FROM editions JOIN spans ON spans.edition = editions.id "
+    "JOIN chunks ON chunks.id BETWEEN first_chunk AND last_chunk WHERE published IS NULL"
+)
 
 
 def search(
-    connection: sqlite3.Connection, terms: Sequence[str], limit: int, spans: Sequence[Span] | None
-) -> Sequence[tuple[int, float]]:
-    """Return (chunk, score), the best first; ``spans`` are the chunks that may be found."""
-    segments = [one for one in listed(connection) if one.edition is None]
-    told = _told(connection, segments, terms)
-    whole = sum(one.rarity for one in told)
-    known = [one for one in told if one.spellings]
-    known.sort(key=lambda one: -one.rarity)
-    best = Best(limit)
-    for page, together in groupby(segments, lambda one: one.page):
-        scores = _scores(connection, list(together), known[:SCORED_TERMS_MAX], best.floor)
-        ids = np.arange(page * PAGE_CHUNKS, (page + 1) * PAGE_CHUNKS)
-        if spans is not None:
-            scores[~within(spans, ids)] = 0
-        best.add(scores, ids)
-    return [(chunk, min(1.0, score / whole)) for chunk, score in best.ranked()]
-
-
-def _told(
-    connection: sqlite3.Connection, segments: Collection[Segment], terms: Sequence[str]
-) -> Sequence[_Term]:
-    """Weigh the terms of a question; those that no chunk has are left without spellings."""
-    chunks = sum(one.chunks for one in segments)
-    spelt = [term.split("|") for term in dict.fromkeys(terms)]
-    having = _having(connection, segments, {one for several in spelt for one in several})
-    told = []
-    for several in spelt:
-        found = [one for one in several if one in having]
-        together = min(chunks, sum(having[one] for one in found))
-        told.append(_Term(found, rarity(chunks, together)))
-    return told
-
-
-def _having(
-    connection: sqlite3.Connection, segments: Collection[Segment], spellings: Collection[str]
-) -> Mapping[str, int]:
-    """Return how many chunks have each spelling, without reading which."""
-    rows = connection.execute(
-        "SELECT term, sum(length(hits)) FROM json_each(?) AS wanted"
-        " CROSS JOIN json_each(?) AS searched"
-        " JOIN postings ON segment = searched.value AND term = wanted.value GROUP BY term",
-        (_json(spellings), _json([one.id for one in segments])),
-    )
-    return {term: size // BYTES_OF_HIT for term, size in rows}
-
-
-def _scores(
     connection: sqlite3.Connection,
-    segments: Sequence[Segment],
-    terms: Sequence[_Term],
-    floor: float,
-) -> Array:
-    """Return a number for each chunk of a page; none reaches the floor if it cannot."""
-    scores = np.zeros(PAGE_CHUNKS, np.float32)
-    numbers = _json([one.id for one in segments])
-    rest = list(accumulate((one.rarity for one in reversed(terms)), initial=0.0))[:0:-1]
-    for term, most in zip(terms, rest, strict=True):
-        if float(scores.max()) + most < floor:
-            break
-        _add(connection, numbers, term, scores)
-    for segment in segments:
-        if (gone := segment.gone) is not None:
-            scores[gone] = 0
-    return scores
+    terms: Sequence[str],
+    limit: int,
+    entries: Collection[int] | None,
+) -> Ranking:
+    """Return (chunk, score), the best first; ``entries`` are those that may be found."""
+    question = _question(connection, terms)
+    proposed = _proposed(connection, question, max(PROPOSED_MIN, 2 * limit), entries)
+    return ranked(_terms(connection, proposed), question, limit)
 
 
-def _add(connection: sqlite3.Connection, segments: str, term: _Term, scores: Array) -> None:
-    """Add what a term is worth to the chunks that have it, by the spelling that is worth most."""
-    table = _ALL_WEIGHTS * np.float32(term.rarity)
-    if len(term.spellings) == 1:
-        for places, weights in _postings(connection, segments, term.spellings[0]):
-            scores[places] += table[weights]
-        return
-    most = np.zeros(PAGE_CHUNKS, np.float32)
-    for spelling in term.spellings:
-        for places, weights in _postings(connection, segments, spelling):
-            most[places] = np.maximum(most[places], table[weights])
-    scores += most
+def _question(connection: sqlite3.Connection, terms: Sequence[str]) -> Sequence[Term]:
+    """Return the most telling terms of a question, in its order."""
+    chunks, newest = connection.execute(
+        "SELECT (SELECT coalesce(sum(chunks), 0) FROM editions), (SELECT max(id) FROM chunks)"
+    ).fetchone()
+    question = []
+    for spelt in dict.fromkeys(terms):
+        spellings = spelt.split("|")
+        having = _having(connection, _query(spellings), chunks, newest or 0)
+        question.append(Term(spellings, having, rarity(chunks, having)))
+    telling = sorted(question, key=lambda term: term.having)[:SCORED_TERMS_MAX]
+    return [term for term in question if term in telling]
 
 
-def _postings(
-    connection: sqlite3.Connection, segments: str, spelling: str
-) -> Iterator[tuple[Array, Array]]:
-    rows = connection.execute(
-        "SELECT hits FROM json_each(?) AS searched"
-        " CROSS JOIN postings ON segment = searched.value AND term = ?",
-        (segments, spelling),
+def _having(connection: sqlite3.Connection, query: str, chunks: int, newest: int) -> int:
+    """Return how many chunks match; of many, an estimate."""
+    counted = _count(connection, query, 0)
+    if counted < COUNTED_MAX:
+        return counted
+    sampled = _count(connection, query, newest - SAMPLED_CHUNKS, SAMPLED_CHUNKS)
+    return min(chunks, max(counted, sampled * chunks // min(chunks, SAMPLED_CHUNKS)))
+
+
+def _count(connection: sqlite3.Connection, query: str, after: int, most: int = COUNTED_MAX) -> int:
+    count: int = connection.execute(
+        "SELECT count(*) FROM (SELECT rowid FROM terms WHERE terms MATCH ? AND rowid > ? LIMIT ?)",
+        (query, after, most),
+    ).fetchone()[0]
+    return count
+
+
+def _proposed(
+    connection: sqlite3.Connection,
+    question: Sequence[Term],
+    limit: int,
+    entries: Collection[int] | None,
+) -> Sequence[int]:
+    """Return the chunks that have most of the rarest terms; if these are few, others, too."""
+    known = sorted((one for one in question if one.having), key=lambda one: one.having)
+    rare = _rarest(known)
+    found: list[int] = []
+    if rare:
+        query = _query([one for term in rare for one in term.spellings])
+        found = _matching(connection, query, limit, entries, "rank")
+    if len(found) < limit:
+        found += _having_all(connection, known[len(rare) :], limit - len(found), entries)
+    return found
+
+
+def _rarest(known: Sequence[Term]) -> Sequence[Term]:
+    """Return as many terms as have short lists together; none if even the rarest has a long one."""
+    sizes = accumulate(term.having for term in known)
+    return [term for term, size in zip(known, sizes, strict=True) if size <= RANKED_MAX]
+
+
+def _having_all(
+    connection: sqlite3.Connection,
+    known: Sequence[Term],
+    limit: int,
+    entries: Collection[int] | None,
+) -> list[int]:
+    """Return the newest chunks that have all the terms, or else all but the most common ones."""
+    for count in range(len(known), 0, -1):
+        query = " AND ".join(f"({_query(term.spellings)})" for term in known[:count])
+        found = _matching(connection, query, limit, entries, "terms.rowid DESC")
+        if len(found) == limit or count == 1:
+            return found
+    return []
+
+
+def _matching(
+    connection: sqlite3.Connection,
+    query: str,
+    limit: int,
+    entries: Collection[int] | None,
+    order: str,
+) -> list[int]:
+    """Return chunks that match and may be found. The plus keeps SQLite from asking for each id."""
+    values: tuple[str, ...] = ()
+    which = ""
+    if entries is not None:
+        which, values = f"AND +terms.rowid IN ({_OF_ENTRIES})", (_json(entries),)
+    elif connection.execute(_ANY_UNPUBLISHED).fetchone():
+        which = f"AND +terms.rowid NOT IN ({_UNPUBLISHED})"
+    found = connection.execute(
+        f"SELECT rowid FROM terms WHERE terms MATCH ? {which} ORDER BY {order} LIMIT ?",
+        (query, *values, limit),
     )
-    return (split(row[0]) for row in rows)
+    return [chunk for (chunk,) in found]
 
 
-def _json(values: Collection[str] | Collection[int]) -> str:
+def _terms(connection: sqlite3.Connection, proposed: Sequence[int]) -> dict[int, list[str]]:
+    """Return the terms of each chunk that may be found."""
+    found = connection.execute(
+        "SELECT terms.rowid, stems FROM json_each(?) AS proposed "
+        "JOIN terms ON terms.rowid = proposed.value "
+        "JOIN chunks ON chunks.id = terms.rowid "
+        "JOIN editions ON editions.id = chunks.edition AND published IS NOT NULL",
+        (_json(list(dict.fromkeys(proposed))),),
+    )
+    return {chunk: stems.split() for chunk, stems in found}
+
+
+def _query(spellings: Sequence[str]) -> str:
+    """Return what matches a term, in the language of the full-text index."""
+    return " OR ".join(f'"{spelling}"' for spelling in spellings)
+
+
+def _json(values: Collection[int]) -> str:
     return msgspec.json.encode(list(values)).decode()

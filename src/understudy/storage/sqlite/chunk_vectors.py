@@ -1,41 +1,20 @@
-"""Vectors of chunks: packed by consecutive chunks in the file, and by stores in memory."""
+"""Finding chunks by their vectors, which are packed by stores in memory."""
 
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from threading import Lock
 
 import numpy as np
 
 from understudy.storage.sqlite.chunk_best import Array, Best, Span, within
 
-PACKED_CHUNKS_MAX = 256
 READ_CHUNKS = 4_096
 PARTS_MAX = 8
 _FLOAT_BYTES = 4
 
 Part = tuple[Array, Array]  # ids, and a row for each
-
-
-def append(
-    connection: sqlite3.Connection,
-    edition: int,
-    first_chunk: int,
-    vectors: Sequence[bytes | None],
-) -> None:
-    """Store the vectors of consecutive chunks; some may have none."""
-    for size, numbered in groupby(enumerate(vectors, first_chunk), lambda one: len(one[1] or b"")):
-        run = list(numbered) if size else []
-        for start in range(0, len(run), PACKED_CHUNKS_MAX):
-            some = run[start : start + PACKED_CHUNKS_MAX]
-            packed = b"".join(vector or b"" for _, vector in some)
-            connection.execute(
-                "INSERT INTO vectors (first_chunk, edition, dimensions, packed)"
-                " VALUES (?, ?, ?, ?)",
-                (some[0][0], edition, size // _FLOAT_BYTES, packed),
-            )
 
 
 def nearest(
@@ -74,8 +53,9 @@ class VectorCache:
 
     def drop(self, store_id: str) -> None:
         """Forget the vectors of a store."""
-        for key in [one for one in list(self._stores) if one[0] == store_id]:
-            self._forget(*key)
+        with self._lock:
+            for key in [one for one in self._stores if one[0] == store_id]:
+                del self._stores[key]
 
     def _packed(self, store_id: str, dimensions: int) -> "_Packed":
         with self._lock:
@@ -132,7 +112,7 @@ def _joined(parts: Sequence[Part]) -> Part:
 def _read(connection: sqlite3.Connection, dimensions: int, after: int) -> Iterator[Part]:
     """Yield the vectors of editions published after a number of publications, some at a time."""
     cursor = connection.execute(
-        "SELECT first_chunk, packed FROM vectors JOIN editions ON editions.id = vectors.edition"
+        "SELECT first_chunk, packed FROM editions CROSS JOIN vectors ON edition = editions.id"
         " WHERE published > ? AND dimensions = ?",
         (after, dimensions),
     )
@@ -156,7 +136,7 @@ def _part(some: Sequence[tuple[int, bytes]], dimensions: int) -> Part:
 
 
 def _bytes(connection: sqlite3.Connection, dimensions: int) -> int:
-    total: int = connection.execute(
-        "SELECT coalesce(sum(length(packed)), 0) FROM vectors WHERE dimensions = ?", (dimensions,)
+    count: int = connection.execute(
+        "SELECT coalesce(sum(chunks), 0) FROM vectors WHERE dimensions = ?", (dimensions,)
     ).fetchone()[0]
-    return total
+    return count * dimensions * _FLOAT_BYTES

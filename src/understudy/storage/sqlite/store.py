@@ -34,6 +34,7 @@ from understudy.storage.base import (
     Insert,
     Kind,
     OpenUpload,
+    ReleaseEntry,
     RemoveEntry,
     Replace,
     Row,
@@ -155,11 +156,11 @@ class SqliteStorage:
     async def batch(self, project_id: str, store_id: str, batch_id: str) -> StoredBatch | None:
         return self._reader.here(vector_stores.batch, project_id, store_id, batch_id)
 
-    async def ingestible(self, now: float, limit: int) -> Sequence[StoredEntry]:
-        return self._reader.here(vector_stores.ingestible, now, limit)
+    async def ingestible(self, now: float, limit: int, after: str = "") -> Sequence[StoredEntry]:
+        return self._reader.here(vector_stores.ingestible, now, limit, after)
 
-    async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> None:
-        await self._writer.submit(
+    async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> set[int]:
+        return await self._writer.submit(
             partial(vector_stores.renew_leases, attempts=attempts, until=until)
         )
 
@@ -268,6 +269,7 @@ _WRITERS: dict[type[Change], Any] = {
     RemoveEntry: vector_stores.remove_entry,
     ChangeAttributes: vector_stores.change_attributes,
     CancelBatch: vector_stores.cancel_batch,
+    ReleaseEntry: vector_stores.release,
     ForgetEntryIndex: vector_stores.forget_entry_index,
     ForgetStoreIndex: vector_stores.forget_store_index,
 }

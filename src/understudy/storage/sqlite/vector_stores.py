@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice, zip_longest
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from understudy.storage.base import (
     ForgetEntryIndex,
     ForgetStoreIndex,
     NewEntry,
+    ReleaseEntry,
     RemoveEntry,
     Slice,
     StoredBatch,
@@ -35,6 +37,7 @@ _COLUMNS = (
     "overlap_tokens, attributes, usage_bytes, error_code, error_message, attempt, "
     "removed_at IS NOT NULL"
 )
+_BEHIND_ALL_IDS = "~"  # ids are ASCII letters, digits and _
 _decode_attributes = msgspec.json.Decoder(Attributes).decode
 
 
@@ -183,24 +186,74 @@ def batch(
     )
 
 
-def ingestible(connection: sqlite3.Connection, now: float, limit: int) -> list[StoredEntry]:
-    """Return entries in progress that no worker holds, oldest first."""
+def ingestible(
+    connection: sqlite3.Connection, now: float, limit: int, after: str
+) -> list[StoredEntry]:
+    """Return entries in progress that no worker holds; the stores behind ``after`` are first.
+
+    Only the stores that have their turn are looked at, however many are waiting.
+    """
+    waiting = [
+        _waiting_in(connection, store_id, now, limit)
+        for store_id in islice(_waiting_stores(connection, now, after), limit)
+    ]
+    in_turn = (one for each in zip_longest(*waiting) for one in each if one is not None)
+    return [*islice(in_turn, limit)]
+
+
+def _waiting_stores(connection: sqlite3.Connection, now: float, after: str) -> Iterator[str]:
+    """Yield each store that has something to ingest once, in a circle."""
+    for behind, up_to in ((after, _BEHIND_ALL_IDS), ("", after)):
+        store_id: str | None = behind
+        while store_id is not None:
+            store_id = _next_waiting_store(connection, now, store_id, up_to)
+            if store_id is not None:
+                yield store_id
+
+
+def _next_waiting_store(
+    connection: sqlite3.Connection, now: float, behind: str, up_to: str
+) -> str | None:
+    found = connection.execute(
+        "SELECT store_id FROM vector_store_files AS files "
+        "JOIN vector_stores AS stores ON stores.id = files.store_id "
+        "WHERE files.status = 'in_progress' AND files.removed_at IS NULL "
+        "AND files.store_id > ? AND files.store_id <= ? "
+        "AND (lease_until IS NULL OR lease_until <= ?) "
+        "AND (stores.expires_at IS NULL OR stores.expires_at > ?) "
+        "ORDER BY files.store_id LIMIT 1",
+        (behind, up_to, now, now),
+    ).fetchone()
+    return found[0] if found else None
+
+
+def _waiting_in(
+    connection: sqlite3.Connection, store_id: str, now: float, limit: int
+) -> list[StoredEntry]:
     found = connection.execute(
         f"SELECT {_COLUMNS} FROM vector_store_files "
-        "WHERE status = 'in_progress' AND removed_at IS NULL "
+        "WHERE store_id = ? AND status = 'in_progress' AND removed_at IS NULL "
         "AND (lease_until IS NULL OR lease_until <= ?) ORDER BY sequence LIMIT ?",
-        (now, limit),
+        (store_id, now, limit),
     )
     return [_entry(row) for row in found]
 
 
-def renew_leases(connection: sqlite3.Connection, attempts: Mapping[int, int], until: float) -> None:
-    """Prolong the leases of entries that still are at the given attempt."""
+def renew_leases(
+    connection: sqlite3.Connection, attempts: Mapping[int, int], until: float
+) -> set[int]:
+    """Prolong the leases of entries that still are at the given attempt; return who needs it."""
     connection.executemany(
         "UPDATE vector_store_files SET lease_until = ? "
         "WHERE sequence = ? AND attempt = ? AND lease_until IS NOT NULL",
         [(until, number, attempt) for number, attempt in attempts.items()],
     )
+    found = connection.execute(
+        f"SELECT sequence, attempt FROM vector_store_files WHERE sequence IN ({_places(attempts)}) "
+        "AND status = 'in_progress' AND removed_at IS NULL",
+        (*attempts,),
+    )
+    return {number for number, attempt in found if attempts[number] == attempt}
 
 
 def drop_all_leases(connection: sqlite3.Connection) -> None:
@@ -214,19 +267,24 @@ def unneeded_entries(connection: sqlite3.Connection, now: float, limit: int) -> 
     """Return (store id, entry) of what the index can drop and nobody is writing."""
     return connection.execute(
         "SELECT store_id, sequence FROM vector_store_files "
-        "WHERE has_index AND (removed_at IS NOT NULL OR status = 'cancelled') "
+        "WHERE has_index AND (removed_at IS NOT NULL OR status IN ('cancelled', 'failed')) "
         "AND (lease_until IS NULL OR lease_until <= ?) LIMIT ?",
         (now, limit),
     ).fetchall()
 
 
 def unneeded_stores(connection: sqlite3.Connection, now: int, limit: int) -> list[str]:
-    """Return stores that are deleted or expired and may have an index."""
+    """Return stores that are deleted or expired, that may have an index, and nobody fills."""
+    unfilled = (
+        "NOT EXISTS (SELECT 1 FROM vector_store_files AS files "
+        "WHERE files.store_id = vector_stores.id AND files.lease_until > ?)"
+    )
     found = connection.execute(
-        "SELECT id FROM vector_stores WHERE has_index AND deleted_at IS NOT NULL "
+        "SELECT id FROM vector_stores "
+        f"WHERE has_index AND deleted_at IS NOT NULL AND {unfilled} "
         "UNION ALL SELECT id FROM vector_stores "
-        "WHERE has_index AND expires_at <= ? AND deleted_at IS NULL LIMIT ?",
-        (now, limit),
+        f"WHERE has_index AND expires_at <= ? AND deleted_at IS NULL AND {unfilled} LIMIT ?",
+        (now, now, now, limit),
     )
     return [store_id for (store_id,) in found]
 
@@ -362,6 +420,20 @@ def end(connection: sqlite3.Connection, order: EndEntry) -> Written:
         ),
     )
     return Written(applied=done.rowcount == 1)
+
+
+def release(connection: sqlite3.Connection, order: ReleaseEntry) -> None:
+    """Let others take an entry; see again to what was swept while it was worked on."""
+    connection.execute(
+        "UPDATE vector_store_files SET has_index = 1, "
+        "lease_until = CASE attempt WHEN ? THEN NULL ELSE lease_until END WHERE sequence = ?",
+        (order.attempt, order.entry),
+    )
+    connection.execute(
+        "UPDATE vector_stores SET has_index = 1 WHERE has_index = 0 "
+        "AND id = (SELECT store_id FROM vector_store_files WHERE sequence = ?)",
+        (order.entry,),
+    )
 
 
 def forget_entry_index(connection: sqlite3.Connection, order: ForgetEntryIndex) -> None:
