@@ -13,6 +13,8 @@ from .server import MortalServer
 
 TRIES_MAX = 5
 SILENCE_SECONDS_MAX = 10  # less than the server waits before it says that it still lives
+_FIELD = 'Content-Disposition: form-data; name="{}'
+_FILE = _FIELD.format('file"; filename="{}"')
 _BROKEN = (http.client.HTTPException, ConnectionError)
 
 
@@ -51,6 +53,13 @@ class StubbornClient:
         """Return the answer to a POST, which may have been sent twice under one key."""
         headers = {"Idempotency-Key": uuid4().hex, **headers}
         return self._persist(lambda: self._answer("POST", path, body, headers))
+
+    def upload(self, name: str, content: str) -> str:
+        """Upload a file, and return its id."""
+        fields = ((_FIELD.format('purpose"'), "assistants"), (_FILE.format(name), content))
+        body = "".join(f"--x\r\n{head}\r\n\r\n{value}\r\n" for head, value in fields) + "--x--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        return str(self.post("/v1/files", body.encode(), **headers)["id"])
 
     def stream(self, path: str, body: Any, **headers: str) -> str:
         """Send a POST that streams, follow it to its end, and return the run's id."""
@@ -113,7 +122,7 @@ class StubbornClient:
             "OpenAI-Beta": "assistants=v2",
             "Content-Type": "application/json",
         }
-        sent = None if body is None else json.dumps(body)
+        sent = body if body is None or isinstance(body, bytes) else json.dumps(body)
         with closing(connection):
             connection.request(method, path, sent, {**known, **headers})
             with connection.getresponse() as response:

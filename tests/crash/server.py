@@ -58,6 +58,11 @@ class MortalServer:
         assert self._process.pid is not None
         return self._process.pid
 
+    @property
+    def data(self) -> Path:
+        """Return the data folder."""
+        return self._folder / "data"
+
     def kill(self) -> None:
         """End the process at once, as a power cut does."""
         os.kill(self.pid, signal.SIGKILL)

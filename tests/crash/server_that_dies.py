@@ -1,7 +1,8 @@
 """`understudy serve`, in a process that kills itself at the commit that it is told.
 
-Only commits that changed something count, so that the count is the same in every run. What the
-sweeper does without finding anything changes nothing.
+It is a commit of the rows, or of the index of chunks, which has files of its own. Only commits that
+changed something count, so that the count is the same in every run. What the sweeper does without
+finding anything changes nothing.
 """
 
 import os
@@ -14,7 +15,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from understudy.cli.main import main
-from understudy.storage.sqlite import database
+from understudy.storage.sqlite import chunk_files, database
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Death:
 
     when: Literal["before", "after"]
     commit: int
+    of: Literal["rows", "index"] = "rows"
 
     def __str__(self) -> str:
         return f"{self.when}-{self.commit}"
@@ -57,8 +59,13 @@ class _Sqlite(ModuleType):
     def __getattr__(self, name: str) -> Any:
         return getattr(sqlite3, name)
 
-    def connect(self, *args: Any, **options: Any) -> sqlite3.Connection:
-        return sqlite3.connect(*args, factory=_MortalConnection, **options)
+    def connect(self, path: Path | str, **options: Any) -> sqlite3.Connection:
+        of = "index" if "/indexes/" in str(path) else "rows"
+        death = _MortalConnection.death
+        if death is not None and death.of == of:
+            options["factory"] = _MortalConnection
+        connection: sqlite3.Connection = sqlite3.connect(path, **options)
+        return connection
 
 
 def serve(arguments: list[str], settings: dict[str, str], log: Path, death: Death | None) -> None:
@@ -71,6 +78,7 @@ def serve(arguments: list[str], settings: dict[str, str], log: Path, death: Deat
     os.environ.update(settings)
     if death is not None:
         _MortalConnection.death = death
-        vars(database)["sqlite3"] = _Sqlite("sqlite3")
+        for module in (database, chunk_files):
+            vars(module)["sqlite3"] = _Sqlite("sqlite3")
     sys.argv = ["understudy", "serve", *arguments]
     main()

@@ -9,7 +9,7 @@ from typing import Any
 
 from .client import Event, StubbornClient
 
-_ID = re.compile(r"\b(?:thread|run|step|msg|asst)_[A-Za-z0-9]{24}\b")
+_ID = re.compile(r"\b(?:(?:thread|run|step|msg|asst|vs)_|file-)[A-Za-z0-9]{22,24}\b")
 
 
 def objects(client: StubbornClient, thread: str) -> Any:

@@ -15,7 +15,6 @@ from understudy.files.opening import files_from
 from understudy.ids import new_file_id
 from understudy.operations import vector_store_files, vector_stores
 from understudy.operations.ports import Caller, Ports
-from understudy.retrieval.reading.limits import ReadingLimits
 from understudy.retrieval.reading.reader import Reader
 from understudy.retrieval.searching import Searching, Wanted
 from understudy.settings import Settings
@@ -154,12 +153,13 @@ class Index:
 
 
 class Librarian:
-    """Somebody who ingests, with an own way to the bytes and to the index."""
+    """Somebody who ingests, with own processes and an own way to the bytes and to the index."""
 
-    def __init__(self, ports: Ports, reader: Reader, files: Bytes, index: Index) -> None:
+    def __init__(self, ports: Ports, files: Bytes, index: Index) -> None:
         self.files = files
         self.index = index
-        self.ingestion = Ingestion(ports, reader)
+        self._reader = Reader()
+        self.ingestion = Ingestion(ports, self._reader)
         self._duties = [
             asyncio.create_task(self.ingestion.take_entries()),
             asyncio.create_task(self.ingestion.keep_leases()),
@@ -169,6 +169,7 @@ class Librarian:
         """Stop in an orderly way."""
         await self.vanish()
         await self.ingestion.stop()
+        await self._reader.close()
 
     async def vanish(self) -> None:
         """Take no more entries, but go on with those in work."""
@@ -180,12 +181,11 @@ class Librarian:
 class Shelf:
     """The vector stores of a project, and those who work on them."""
 
-    def __init__(self, ports: Ports, reader: Reader, files: Files, index: ChunkIndex) -> None:
+    def __init__(self, ports: Ports, files: Files, index: ChunkIndex) -> None:
         self.ports = ports
         self.storage = ports.storage
         self.sweeper = Sweeper(ports)
         self.librarians: list[Librarian] = []
-        self._reader = reader
         self._files = files
         self._index = index
 
@@ -201,7 +201,7 @@ class Shelf:
                 "settings": Settings(**{**SETTINGS, "data_dir": folder, **settings}),
             }
         )
-        librarian = Librarian(ports, self._reader, files, index)
+        librarian = Librarian(ports, files, index)
         self.librarians.append(librarian)
         return librarian
 
@@ -275,17 +275,12 @@ class Shelf:
 
 @asynccontextmanager
 async def shelved(
-    folder: Path,
-    *,
-    clock: Clock | None = None,
-    embedder: Embedder | None = None,
-    limits: ReadingLimits | None = None,
+    folder: Path, *, clock: Clock | None = None, embedder: Embedder | None = None
 ) -> AsyncIterator[Shelf]:
     """Open a shelf in the folder, at which nobody works yet."""
     storage = SqliteStorage(folder / "understudy.db")
     index = SqliteChunkIndex(folder / "indexes")
     files = files_from("memory://")
-    reader = Reader(limits)
     ports = Ports(
         storage=storage,
         chunks=index,
@@ -297,12 +292,11 @@ async def shelved(
         clock=clock or SystemClock(),
         settings=Settings(data_dir=folder),
     )
-    shelf = Shelf(ports, reader, files, index)
+    shelf = Shelf(ports, files, index)
     try:
         yield shelf
     finally:
         for librarian in shelf.librarians:
             await librarian.leave()
-        await reader.close()
         await index.close()
         await storage.close()

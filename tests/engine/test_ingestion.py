@@ -249,6 +249,39 @@ async def test_a_late_attempt_does_no_harm(
     assert await shelf.found(store_id, "rain") == [rain]
 
 
+async def test_a_late_attempt_that_breaks_off_does_no_harm(
+    shelf: Shelf, clock: ManualClock
+) -> None:
+    """It has begun to write to the index, and its reading fails when another one has ended."""
+    late = shelf.hire()
+    zygote = await _zygote(shelf)
+    zygote.suspend()
+    rain = await shelf.file(RAIN)
+    store_id = await shelf.store(rain)
+    await until(lambda: _is_begun(shelf, store_id))
+    clock.advance(LEASE_SECONDS + 1)
+    shelf.hire()
+    await shelf.settled(store_id)
+    await late.vanish()
+    zygote.kill()
+    await at_rest(late)
+    await shelf.sweeper.sweep()
+    entry = await shelf.entry(store_id, rain)
+    assert (entry.status, entry.attempt) == ("completed", 2)
+    assert await shelf.kept(entry) == [RAIN]
+
+
+async def _zygote(shelf: Shelf) -> psutil.Process:
+    """Return the process from which readings are forked, once it is there."""
+    await shelf.settled(await shelf.store(await shelf.file("So that it is there.")))
+    (process,) = psutil.Process().children()
+    return process
+
+
+async def _is_begun(shelf: Shelf, store_id: str) -> bool:
+    return shelf.index_file(store_id).exists()
+
+
 async def test_a_late_attempt_leaves_nothing_of_a_file_that_was_removed(
     shelf: Shelf, clock: ManualClock
 ) -> None:
@@ -465,16 +498,11 @@ def _execute(path: Path, sql: str) -> None:
 async def test_readers_that_are_killed_cost_an_attempt(shelf: Shelf, clock: ManualClock) -> None:
     """The process from which all are forked; the file is not to blame."""
     librarian = shelf.hire()
-    await shelf.settled(await shelf.store(await shelf.file("So that they are there.")))
-    (zygote,) = psutil.Process().children()
+    zygote = await _zygote(shelf)
     zygote.suspend()
     rain = await shelf.file(RAIN)
     store_id = await shelf.store(rain)
-
-    async def is_being_read() -> bool:
-        return bool(shelf.desks())
-
-    await until(is_being_read)
+    await until(lambda: _is_begun(shelf, store_id))
     zygote.kill()
     await at_rest(librarian)
     clock.advance(LEASE_SECONDS + 1)

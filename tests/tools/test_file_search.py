@@ -33,7 +33,12 @@ from understudy.tools.file_search import (
 )
 from understudy.wire.encoding import decode_assistant, encode
 from understudy.wire.objects.runs import Run
-from understudy.wire.objects.steps import FileSearchCall, FileSearchToolCall, ToolCallsDetails
+from understudy.wire.objects.steps import (
+    FileSearchCall,
+    FileSearchToolCall,
+    StepRankingOptions,
+    ToolCallsDetails,
+)
 from understudy.wire.objects.tools import (
     FileSearchOptions,
     FileSearchResources,
@@ -430,7 +435,7 @@ async def test_the_threshold_of_the_tool_holds(stage: Stage, model: Puppet) -> N
     options = FileSearchOptions(ranking_options=ranking)
     found = await searched(stage, model, query, of_assistant=store_id, options=options)
     assert texts(found) == ["Rain and snow and hail"]
-    assert found.ranking_options == ranking
+    assert found.ranking_options == StepRankingOptions(ranker="auto", score_threshold=best)
 
 
 @pytest.mark.parametrize(
