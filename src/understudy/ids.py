@@ -13,6 +13,7 @@ Kind = Literal[
 _FOLD = bytes.maketrans(b"+/", b"Az")
 _ID_BYTES = 18
 _DRAWN_AT_ONCE = 256
+_HEX_KINDS: frozenset[Kind] = frozenset({"upload", "part", "vsfb"})  # ID-03
 
 
 _drawn: list[bytes] = []
@@ -35,7 +36,9 @@ def _alphanumeric_24() -> str:
 
 
 def new_id(kind: Kind) -> str:
-    """Return a fresh id such as ``run_`` and 24 letters or digits (ID-01)."""
+    """Return a fresh id: ``run_`` and 24 letters or digits, ``upload_`` and 32 hex digits."""
+    if kind in _HEX_KINDS:
+        return f"{kind}_{_random_bytes()[:16].hex()}"
     return f"{kind}_{_alphanumeric_24()}"
 
 

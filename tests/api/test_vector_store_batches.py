@@ -49,7 +49,7 @@ async def test_a_new_batch_is_in_progress(house: House, store: JSON, era: Any) -
     one, two = await uploads(client, 2)
     batch = await client.post(batches(store), {"file_ids": [one, two, one]})
     assert list(batch) == KEYS
-    assert re.fullmatch("vsfb_[A-Za-z0-9]{24}", batch["id"])
+    assert re.fullmatch("vsfb_[0-9a-f]{32}", batch["id"])
     assert batch == {
         "id": batch["id"],
         "object": "vector_store.file_batch",

@@ -16,6 +16,8 @@ SCHEMA_VERSION = 1
 BUSY_SECONDS = 30
 IDLE_CONNECTIONS_MAX = 64
 CHECKPOINT_PAGES = 4_000
+_SCHEMA = (files(__package__) / "chunk_index.sql").read_text()
+_STATEMENTS = [one for one in re.sub(r"--[^\n]*", "", _SCHEMA).split(";") if one.strip()]
 
 
 class ChunkFiles:
@@ -99,8 +101,7 @@ def _write_schema(connection: sqlite3.Connection) -> None:
     """Make the tables of a new file, unless somebody else just did."""
     connection.execute("BEGIN IMMEDIATE")
     if not _version(connection):
-        schema = (files(__package__) / "chunk_index.sql").read_text()
-        for statement in re.sub(r"--[^\n]*", "", schema).split(";"):
+        for statement in _STATEMENTS:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
