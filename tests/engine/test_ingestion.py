@@ -372,9 +372,11 @@ async def test_a_large_store_does_not_hold_up_a_small_one(shelf: Shelf) -> None:
     """Stores take turns: whoever comes last with one file does not wait for hundreds."""
     librarian = shelf.hire(ingestions_max=1)
     librarian.files.door.close()
-    large = await shelf.store(*[await shelf.file(f"Number {n}") for n in range(200)])
+    large, small = sorted([await shelf.store(), await shelf.store()])
+    added = [NewStoreFile(file_id=await shelf.file(f"Number {n}")) for n in range(200)]
+    await vector_store_batches.create(shelf.ports, ME, large, added)
     await librarian.files.door.reached()
-    small = await shelf.store(await shelf.file(RAIN))
+    await shelf.add(small, await shelf.file(RAIN))
     librarian.files.door.open()
     await shelf.settled(small)
     await librarian.leave()

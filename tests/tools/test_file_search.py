@@ -13,6 +13,7 @@ from understudy.clock import ManualClock
 from understudy.ids import new_file_id
 from understudy.operations import assistants, threads, vector_store_files, vector_stores
 from understudy.operations.ports import Caller
+from understudy.retrieval.store_use import touch
 from understudy.retrieval.terms import index_terms
 from understudy.storage.base import (
     AddEntries,
@@ -50,7 +51,7 @@ from understudy.wire.objects.tools import (
 from understudy.wire.objects.vector_stores import VectorStore
 from understudy.wire.params.assistants import NewAssistant
 from understudy.wire.params.threads import NewThread
-from understudy.wire.params.vector_stores import NewVectorStore
+from understudy.wire.params.vector_stores import NewVectorStore, VectorStoreChanges
 
 DAY_SECONDS = 86_400
 STRANGER = Caller(project_id="proj_2", era="v2")
@@ -393,6 +394,22 @@ async def test_a_search_keeps_its_stores_alive(
     for store_id, days in ((mine, 2), (threads_own, 3)):
         after = await shown(stage, store_id)
         assert (after.last_active_at, after.expires_at) == (now, now + days * DAY_SECONDS)
+
+
+async def test_a_use_counts_though_the_store_is_changed_meanwhile(
+    stage: Stage, clock: ManualClock
+) -> None:
+    """VS-03: and the change stays; of a deleted store nothing is left to be marked."""
+    scope, storage = Scope(project_id=ME.project_id), stage.ports.storage
+    changed, deleted = await store(stage, expires_after_days=1), await store(stage)
+    rows = [await storage.fetch("vector_store", scope, one) for one in (changed, deleted)]
+    clock.advance(60)
+    await vector_stores.modify(stage.ports, ME, changed, VectorStoreChanges(name="rain"))
+    await vector_stores.delete(stage.ports, ME, deleted)
+    await touch(storage, ME.project_id, [row for row in rows if row], stage.ports.now)
+    after = await shown(stage, changed)
+    assert (after.name, after.last_active_at) == ("rain", stage.ports.now)
+    assert await storage.fetch("vector_store", scope, deleted) is None
 
 
 # What it finds

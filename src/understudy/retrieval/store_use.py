@@ -4,7 +4,6 @@ A store that has expired is over for ever, so nothing that counts as use is done
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -13,6 +12,7 @@ from understudy.wire.encoding import decode_vector_store, encode
 from understudy.wire.objects.vector_stores import ExpiresAfter, VectorStore
 
 _DAY_SECONDS = 86_400
+_TRIES_MAX = 10
 
 
 def expiry(after: ExpiresAfter | None, last_active_at: int) -> int | None:
@@ -47,12 +47,23 @@ def touching(project_id: str, row: Row, now: int) -> tuple[Replace, ...]:
 
 
 async def touch(objects: Objects, project_id: str, rows: Iterable[Row], now: int) -> None:
-    """Mark stores as used now; whoever changes one at the same moment does so, too."""
+    """Mark stores as used now, whoever else changes or uses them at the same moment."""
     for row in rows:
-        order = touching(project_id, row, now)
-        if order:
-            with suppress(Conflict):
-                await objects.write(*order)
+        await _touch(objects, project_id, row, now)
+
+
+async def _touch(objects: Objects, project_id: str, row: Row, now: int) -> None:
+    current: Row | None = row
+    for _ in range(_TRIES_MAX):
+        order = touching(project_id, current, now) if current else ()
+        if not order:
+            return  # used by somebody else, or deleted
+        try:
+            await objects.write(*order)
+        except Conflict:
+            current = await objects.fetch("vector_store", Scope(project_id=project_id), row.id)
+        else:
+            return
 
 
 async def stores_in(objects: Objects, project_id: str, store_ids: Iterable[str]) -> list[Row]:

@@ -33,8 +33,8 @@ Work = Callable[[sqlite3.Connection], T]
 Spans = Sequence[tuple[int, int]]
 Ranking = Sequence[tuple[int, float]]
 
-# One transaction: some megabytes of text, and an array of postings of about the same size.
-WRITE_CHUNKS = 2_000
+# One transaction: a megabyte or two of text, so that memory stays flat and others get a turn.
+WRITE_CHUNKS = 500
 VECTOR_CACHE_BYTES = 512 * 1024 * 1024
 _FLOAT_BYTES = 4
 
