@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 
 from understudy.retrieval.terms import index_terms
-from understudy.storage.base import ClaimEntry, EndEntry, StoredEntry
+from understudy.storage.changes import ClaimEntry, EndEntry
 from understudy.storage.chunks import Chunk, IndexedChunk
+from understudy.storage.records import StoredEntry
 from understudy.wire.objects.vector_stores import StoreFileError
 
 from .client import JSON, Client

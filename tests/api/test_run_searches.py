@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from understudy.retrieval.store_use import replacing
-from understudy.storage.base import Scope
+from understudy.storage.records import Scope
 from understudy.wire.encoding import decode_vector_store
 
 from .client import JSON, SECONDS_MAX, Client

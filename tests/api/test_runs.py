@@ -8,7 +8,7 @@ import pytest
 from understudy.errors import UpstreamBusy, UpstreamError
 from understudy.runs import machine
 from understudy.runs.happenings import CancelRequested
-from understudy.storage.base import CommitRun
+from understudy.storage.changes import CommitRun
 
 from .client import JSON, Client, Error
 from .conftest import Build, House

@@ -10,7 +10,7 @@ from understudy.clock import ManualClock
 from understudy.engine.sweeper import Sweeper
 from understudy.operations import messages
 from understudy.operations.ports import Caller, Ports
-from understudy.storage.base import ClaimEntry, EndEntry
+from understudy.storage.changes import ClaimEntry, EndEntry
 from understudy.wire.objects.messages import Attachment, AttachmentTool
 from understudy.wire.objects.vector_stores import StoreFileError
 from understudy.wire.params.messages import NewMessage

@@ -14,7 +14,7 @@ from understudy.clock import ManualClock
 from understudy.engine.sweeper import Sweeper
 from understudy.operations import arrivals, uploads
 from understudy.operations.ports import Caller
-from understudy.storage.base import ExpectBytes
+from understudy.storage.changes import ExpectBytes
 from understudy.wire.params.uploads import Completion
 
 from .client import Answer, Client, Error

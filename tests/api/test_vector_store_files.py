@@ -8,7 +8,7 @@ import pytest
 
 from understudy.operations.vector_store_content import CHUNKS_PER_PAGE
 from understudy.operations.vector_store_files import FILES_MAX
-from understudy.storage.base import AddEntries, NewEntry
+from understudy.storage.changes import AddEntries, NewEntry
 from understudy.storage.chunks import Chunk
 
 from .client import JSON, Client, Error

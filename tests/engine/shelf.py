@@ -18,8 +18,9 @@ from understudy.operations.ports import Caller, Ports
 from understudy.retrieval.reading.reader import Reader
 from understudy.retrieval.searching import Searching, Wanted
 from understudy.settings import Settings
-from understudy.storage.base import Insert, StoredEntry
+from understudy.storage.changes import Insert
 from understudy.storage.chunks import Chunk, ChunkIndex, Hit, IndexedChunk, IndexSize
+from understudy.storage.records import StoredEntry
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.upstream.base import Embedder

@@ -21,7 +21,7 @@ from understudy.operations.run_creation import RunOptions
 from understudy.operations.streams import follow
 from understudy.retrieval.searching import Searching
 from understudy.settings import Settings
-from understudy.storage.base import RunRecord, Slice
+from understudy.storage.records import RunRecord, Slice
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.tools.base import HostedTool

@@ -14,7 +14,7 @@ from understudy.clock import ManualClock
 from understudy.engine.ingestion import ATTEMPTS_MAX, OUTAGE_ATTEMPTS_MAX, SORRY
 from understudy.errors import UpstreamError
 from understudy.operations import files, vector_store_batches, vector_store_files, vector_stores
-from understudy.storage.base import StoredEntry
+from understudy.storage.records import StoredEntry
 from understudy.wire.objects.vector_stores import FileCounts, StoreFileError
 from understudy.wire.params.vector_store_files import NewStoreFile
 

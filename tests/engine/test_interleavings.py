@@ -56,16 +56,8 @@ from understudy.runs.happenings import (
 from understudy.runs.status import CLAIMABLE, TABLE, TERMINAL
 from understudy.runs.transcript import Story, retell
 from understudy.settings import Settings
-from understudy.storage.base import (
-    CommitRun,
-    Delete,
-    Insert,
-    Replace,
-    RunRecord,
-    Scope,
-    StartRun,
-    ThreadBusy,
-)
+from understudy.storage.changes import CommitRun, Delete, Insert, Replace, StartRun
+from understudy.storage.records import RunRecord, Scope, ThreadBusy
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.upstream.catalogue import Catalogue

@@ -14,7 +14,7 @@ from understudy.operations import messages
 from understudy.operations.run_creation import RunOptions
 from understudy.runs.happenings import Claimed
 from understudy.runs.machine import apply
-from understudy.storage.base import Answer, CommitRun, Insert
+from understudy.storage.changes import Answer, CommitRun, Insert
 
 from .puppet import BOUND, Call, Puppet
 from .stage import ME, Client, F, Stage, staged

@@ -13,7 +13,7 @@ import structlog
 from understudy.errors import UpstreamError
 from understudy.retrieval.searching import CANDIDATES, Found, Searching, Wanted
 from understudy.retrieval.terms import index_terms
-from understudy.storage.base import (
+from understudy.storage.changes import (
     AddEntries,
     ClaimEntry,
     EndEntry,

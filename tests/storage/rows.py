@@ -13,17 +13,9 @@ from understudy.runs.happenings import (
     MessageStarted,
     ToolCallsStarted,
 )
-from understudy.storage.base import (
-    CommitRun,
-    Insert,
-    Kind,
-    Rows,
-    RunRecord,
-    Scope,
-    StartRun,
-    Storage,
-    Written,
-)
+from understudy.storage.base import Storage
+from understudy.storage.changes import CommitRun, Insert, StartRun, Written
+from understudy.storage.records import Kind, Rows, RunRecord, Scope
 from understudy.wire.objects.messages import Message, Text, TextContent
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import FunctionCall, FunctionToolCall

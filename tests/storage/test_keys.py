@@ -4,7 +4,8 @@ import asyncio
 
 from msgspec.structs import replace
 
-from understudy.storage.base import ApiKey, Storage
+from understudy.storage.base import Storage
+from understudy.storage.records import ApiKey
 
 from .rows import NOW
 

@@ -6,20 +6,9 @@ import pytest
 from msgspec import json
 
 from understudy.errors import AlreadyAnswered
-from understudy.storage.base import (
-    Answer,
-    Change,
-    Conflict,
-    Delete,
-    Kind,
-    Replace,
-    Row,
-    Scope,
-    Slice,
-    Storage,
-    ThreadBusy,
-    ThreadGone,
-)
+from understudy.storage.base import Storage
+from understudy.storage.changes import Answer, Change, Delete, Replace
+from understudy.storage.records import Conflict, Kind, Row, Scope, Slice, ThreadBusy, ThreadGone
 
 from .rows import (
     ACME,

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from msgspec import json
 
 from understudy.ids import new_id
-from understudy.storage.base import Delete, Insert, Scope, Slice, Storage, UnknownCursor
+from understudy.storage.base import Storage
+from understudy.storage.changes import Delete, Insert
+from understudy.storage.records import Scope, Slice, UnknownCursor
 
 from .rows import ACME, NOW, OTHER, ids, message_row, plain_row, thread_row, within
 

@@ -15,7 +15,9 @@ from understudy.runs.happenings import (
     ToolOutputsSubmitted,
 )
 from understudy.runs.state import RunState, after
-from understudy.storage.base import Replace, Row, Scope, Slice, Storage, ThreadBusy
+from understudy.storage.base import Storage
+from understudy.storage.changes import Replace
+from understudy.storage.records import Row, Scope, Slice, ThreadBusy
 from understudy.wire.objects.messages import Message, Text, TextContent
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.usage import Usage

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from understudy.errors import Misconfigured, Unavailable
-from understudy.storage.base import Scope, Slice, Storage
+from understudy.storage.base import Storage
+from understudy.storage.records import Scope, Slice
 from understudy.storage.sqlite import database
 from understudy.storage.sqlite.database import connect, migrate
 from understudy.storage.sqlite.store import SqliteStorage

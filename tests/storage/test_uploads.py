@@ -2,17 +2,16 @@
 
 import pytest
 
-from understudy.storage.base import (
+from understudy.storage.base import Storage
+from understudy.storage.changes import (
     AbandonBytes,
     AddPart,
     ClaimBytes,
-    Conflict,
     EndUpload,
     ExpectBytes,
     OpenUpload,
-    Storage,
-    UploadRecord,
 )
+from understudy.storage.records import Conflict, UploadRecord
 
 from .rows import ACME, NOW, OTHER, plain_row, within
 

@@ -4,25 +4,27 @@ from typing import Any
 
 import pytest
 
-from understudy.storage.base import (
+from understudy.storage.base import Storage
+from understudy.storage.changes import (
     AddEntries,
     CancelBatch,
     ChangeAttributes,
     ClaimEntry,
-    Conflict,
     Delete,
     EndEntry,
-    Entries,
-    EntryScope,
     ForgetEntryIndex,
     ForgetStoreIndex,
     NewEntry,
     ReleaseEntry,
     RemoveEntry,
     Replace,
+)
+from understudy.storage.records import (
+    Conflict,
+    Entries,
+    EntryScope,
     Row,
     Slice,
-    Storage,
     StoredEntry,
     Tally,
     UnknownCursor,

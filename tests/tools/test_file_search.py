@@ -15,16 +15,9 @@ from understudy.operations import assistants, threads, vector_store_files, vecto
 from understudy.operations.ports import Caller
 from understudy.retrieval.store_use import touch
 from understudy.retrieval.terms import index_terms
-from understudy.storage.base import (
-    AddEntries,
-    ClaimEntry,
-    EndEntry,
-    NewEntry,
-    Replace,
-    Scope,
-    StoredEntry,
-)
+from understudy.storage.changes import AddEntries, ClaimEntry, EndEntry, NewEntry, Replace
 from understudy.storage.chunks import Chunk, IndexedChunk
+from understudy.storage.records import Scope, StoredEntry
 from understudy.tools.file_search import (
     INGESTION_SECONDS_MAX,
     QUERIES_MAX,

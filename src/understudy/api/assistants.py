@@ -5,7 +5,7 @@ from understudy.api.attached_files import file_page
 from understudy.api.paging import asked_part
 from understudy.api.views import show, show_deleted, show_page, show_struct
 from understudy.operations import assistants
-from understudy.storage.base import Row
+from understudy.storage.records import Row
 from understudy.wire import v1
 from understudy.wire.encoding import decode_assistant
 from understudy.wire.params import assistants as params

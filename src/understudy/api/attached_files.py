@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from understudy.api.ask import Reply
 from understudy.api.views import joined
 from understudy.errors import NotFound
-from understudy.storage.base import Slice
+from understudy.storage.records import Slice
 from understudy.wire.encoding import encode
 from understudy.wire.v1 import AssistantFile, MessageFile
 

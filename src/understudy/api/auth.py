@@ -6,7 +6,8 @@ from starlette.datastructures import Headers
 
 from understudy.errors import Unauthenticated
 from understudy.operations.keys import hash_of
-from understudy.storage.base import ApiKey, Keys
+from understudy.storage.base import Keys
+from understudy.storage.records import ApiKey
 
 SHOWN_AT_START = 8
 SHOWN_AT_END = 4

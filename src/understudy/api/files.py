@@ -9,7 +9,7 @@ from understudy.api.views import show, show_deleted, show_page
 from understudy.errors import InvalidRequest, Unavailable
 from understudy.operations import files
 from understudy.operations.refusals import no_such
-from understudy.storage.base import Slice
+from understudy.storage.records import Slice
 from understudy.wire.params.files import parse_upload
 from understudy.wire.params.pages import parse_files_page
 

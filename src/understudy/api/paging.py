@@ -1,7 +1,7 @@
 """From the query string to the part of a list."""
 
 from understudy.api.ask import Ask
-from understudy.storage.base import Slice
+from understudy.storage.records import Slice
 from understudy.wire.params.pages import Page, parse_page
 
 

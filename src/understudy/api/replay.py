@@ -6,7 +6,8 @@ from understudy.api.ask import Ask, Reply, Stream
 from understudy.api.sse import cancels_on_disconnect, event_stream
 from understudy.api.views import show
 from understudy.errors import InvalidRequest
-from understudy.storage.base import Answer, Row
+from understudy.storage.changes import Answer
+from understudy.storage.records import Row
 from understudy.wire.encoding import decode_run
 from understudy.wire.events import EventId
 from understudy.wire.params.pages import SEARCH_CONTENT, parse_include

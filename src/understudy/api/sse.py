@@ -14,7 +14,7 @@ from understudy.dispatch.base import Subscription
 from understudy.errors import InvalidRequest, Refusal
 from understudy.operations import runs
 from understudy.operations.streams import follow
-from understudy.storage.base import Row
+from understudy.storage.records import Row
 from understudy.wire import v1, v2
 from understudy.wire.deltas import MessageDelta, StepDelta
 from understudy.wire.encoding import encode

@@ -7,7 +7,7 @@ from understudy.api.multipart import filename_of, read_form
 from understudy.api.views import show_struct
 from understudy.errors import InvalidRequest, Unavailable
 from understudy.operations import uploads
-from understudy.storage.base import Row
+from understudy.storage.records import Row
 from understudy.wire.params.uploads import parse_completion, parse_upload
 
 

@@ -6,7 +6,7 @@ from understudy.api.polling import poll_after
 from understudy.api.views import joined, show_deleted, show_struct
 from understudy.operations import vector_store_content, vector_store_files
 from understudy.operations.vector_store_files import StoreFiles
-from understudy.storage.base import EntryScope
+from understudy.storage.records import EntryScope
 from understudy.wire.encoding import encode
 from understudy.wire.params import vector_store_files as params
 from understudy.wire.params.pages import parse_ordinal, parse_page, parse_store_files_page

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from understudy.api.ask import Reply
-from understudy.storage.base import AnswerKind, Kind, Row, Rows
+from understudy.storage.records import AnswerKind, Kind, Row, Rows
 from understudy.wire import v1, v2
 from understudy.wire.encoding import (
     decode_assistant,

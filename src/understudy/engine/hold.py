@@ -10,7 +10,9 @@ from understudy.errors import UnderstudyError
 from understudy.runs.happenings import Happening
 from understudy.runs.machine import apply
 from understudy.runs.state import RunChange, after
-from understudy.storage.base import CommitRun, RunRecord, Storage, Written
+from understudy.storage.base import Storage
+from understudy.storage.changes import CommitRun, Written
+from understudy.storage.records import RunRecord
 from understudy.wire.deltas import MessageDelta, StepDelta
 from understudy.wire.events import EventId, EventName, RunEvent
 

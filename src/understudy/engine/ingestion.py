@@ -22,7 +22,8 @@ from understudy.operations.ports import Ports
 from understudy.retrieval.document import Unreadable
 from understudy.retrieval.embedding import with_vectors
 from understudy.retrieval.reading.reader import Reader
-from understudy.storage.base import ClaimEntry, EndEntry, ReleaseEntry, StoredEntry
+from understudy.storage.changes import ClaimEntry, EndEntry, ReleaseEntry
+from understudy.storage.records import StoredEntry
 from understudy.wire.objects.vector_stores import StoreFileError
 
 log = structlog.get_logger("understudy.engine")

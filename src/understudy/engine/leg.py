@@ -28,7 +28,7 @@ from understudy.runs.happenings import (
 )
 from understudy.runs.hosted import Offers
 from understudy.runs.planning import HOSTED_ROUNDS_MAX, Plan, hosted_rounds, plan
-from understudy.storage.base import RunRecord
+from understudy.storage.records import RunRecord
 from understudy.tools.base import ToolFailed
 from understudy.upstream.base import ModelRequest
 from understudy.wire.objects.messages import Content

@@ -9,7 +9,8 @@ from understudy.files.base import Files
 from understudy.runs.context import assemble, image_file_ids
 from understudy.runs.planning import Plan
 from understudy.runs.state import RunState
-from understudy.storage.base import Scope, Storage
+from understudy.storage.base import Storage
+from understudy.storage.records import Scope
 from understudy.upstream.base import ModelRequest
 from understudy.wire.encoding import decode_file
 from understudy.wire.objects.messages import Message

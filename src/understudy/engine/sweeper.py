@@ -16,7 +16,7 @@ from understudy.errors import NotAllowed, NotFound, Refusal
 from understudy.operations import arrivals, files, uploads
 from understudy.operations.ports import Caller, Ports
 from understudy.runs.happenings import Expired
-from understudy.storage.base import ForgetEntryIndex, ForgetStoreIndex
+from understudy.storage.changes import ForgetEntryIndex, ForgetStoreIndex
 
 log = structlog.get_logger("understudy.engine")
 

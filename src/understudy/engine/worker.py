@@ -13,7 +13,7 @@ from understudy.engine.toolbox import Tools
 from understudy.errors import Unavailable
 from understudy.operations.ports import Ports
 from understudy.runs.status import CLAIMABLE
-from understudy.storage.base import RunRecord
+from understudy.storage.records import RunRecord
 
 log = structlog.get_logger("understudy.engine")
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from understudy.dispatch.base import Subscription
-from understudy.storage.base import Row
+from understudy.storage.records import Row
 from understudy.wire.events import EventId
 
 

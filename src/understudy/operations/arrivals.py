@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from understudy.operations.ports import Ports
-from understudy.storage.base import AbandonBytes, ExpectBytes
+from understudy.storage.changes import AbandonBytes, ExpectBytes
 
 # Longer than any file or any joining of parts takes, so that the sweeper never meets bytes on
 # their way.

@@ -14,17 +14,8 @@ from understudy.operations.reading import find, missing_files_refused, page, ret
 from understudy.operations.refusals import no_such, no_such_model
 from understudy.operations.tool_stores import Supplied, bring, missing_stores_refused, write
 from understudy.operations.v1_files import V1Files, follow
-from understudy.storage.base import (
-    Change,
-    Conflict,
-    Delete,
-    Insert,
-    Replace,
-    Row,
-    Rows,
-    Scope,
-    Slice,
-)
+from understudy.storage.changes import Change, Delete, Insert, Replace
+from understudy.storage.records import Conflict, Row, Rows, Scope, Slice
 from understudy.wire import v1
 from understudy.wire.encoding import decode_assistant, encode
 from understudy.wire.objects.assistants import Assistant

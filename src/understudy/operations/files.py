@@ -13,19 +13,8 @@ from understudy.operations.file_uses import assistant_without, message_without, 
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import change, find, page
 from understudy.operations.refusals import no_such
-from understudy.storage.base import (
-    ClaimBytes,
-    Conflict,
-    Delete,
-    ExpectBytes,
-    Insert,
-    Kind,
-    Replace,
-    Row,
-    Rows,
-    Scope,
-    Slice,
-)
+from understudy.storage.changes import ClaimBytes, Delete, ExpectBytes, Insert, Replace
+from understudy.storage.records import Conflict, Kind, Row, Rows, Scope, Slice
 from understudy.wire.encoding import (
     decode_assistant,
     decode_file,

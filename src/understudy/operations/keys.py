@@ -3,7 +3,8 @@
 from hashlib import sha256
 
 from understudy.ids import new_api_key
-from understudy.storage.base import ApiKey, Keys
+from understudy.storage.base import Keys
+from understudy.storage.records import ApiKey
 
 SHOWN_AT_START = 16
 SHOWN_AT_END = 4

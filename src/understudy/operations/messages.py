@@ -11,17 +11,8 @@ from understudy.operations.reading import find, page, retried
 from understudy.operations.refusals import no_such, thread_is_locked
 from understudy.operations.thread_files import check_files, share_files
 from understudy.operations.tool_stores import write
-from understudy.storage.base import (
-    Conflict,
-    Delete,
-    Insert,
-    Row,
-    Rows,
-    Scope,
-    Slice,
-    ThreadBusy,
-    ThreadGone,
-)
+from understudy.storage.changes import Delete, Insert
+from understudy.storage.records import Conflict, Row, Rows, Scope, Slice, ThreadBusy, ThreadGone
 from understudy.wire.encoding import decode_message, encode
 from understudy.wire.objects.messages import Attachment, AttachmentTool, Message
 from understudy.wire.params.messages import NewMessage

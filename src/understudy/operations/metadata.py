@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import change
-from understudy.storage.base import Kind, Replace, Row
+from understudy.storage.changes import Replace
+from understudy.storage.records import Kind, Row
 from understudy.wire.encoding import encode
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.runs import Run

@@ -9,8 +9,10 @@ from understudy.dispatch.base import Dispatch
 from understudy.files.base import Files
 from understudy.retrieval.searching import Searching
 from understudy.settings import Settings
-from understudy.storage.base import Answer, AnswerKind, Storage
+from understudy.storage.base import Storage
+from understudy.storage.changes import Answer
 from understudy.storage.chunks import ChunkIndex
+from understudy.storage.records import AnswerKind
 from understudy.upstream.base import Embedder, Models
 from understudy.wire.era import Era
 

@@ -6,17 +6,8 @@ from typing import TypeVar
 from understudy.errors import Unavailable
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.refusals import files_not_found, no_such
-from understudy.storage.base import (
-    Answer,
-    Conflict,
-    Kind,
-    Replace,
-    Row,
-    Rows,
-    Scope,
-    Slice,
-    UnknownCursor,
-)
+from understudy.storage.changes import Answer, Replace
+from understudy.storage.records import Conflict, Kind, Row, Rows, Scope, Slice, UnknownCursor
 
 T = TypeVar("T")
 

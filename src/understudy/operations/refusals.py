@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from understudy.errors import InvalidRequest, NotFound
-from understudy.storage.base import Kind
+from understudy.storage.records import Kind
 from understudy.wire import v1
 from understudy.wire.era import Era
 from understudy.wire.objects.runs import RunStatus

@@ -26,18 +26,15 @@ from understudy.runs import machine
 from understudy.runs.happenings import CancelRequested
 from understudy.runs.state import RunChange
 from understudy.runs.status import CANCELLABLE
-from understudy.storage.base import (
-    Change,
-    CommitRun,
+from understudy.storage.changes import Change, CommitRun, StartRun, Written
+from understudy.storage.records import (
     Conflict,
     Row,
     RunRecord,
     Scope,
     Slice,
-    StartRun,
     ThreadBusy,
     ThreadGone,
-    Written,
 )
 from understudy.wire.encoding import decode_assistant, decode_message, encode
 from understudy.wire.events import BEGINNING, FIRST_POSITION, RunEvent

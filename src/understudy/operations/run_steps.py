@@ -3,7 +3,7 @@
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import find, page
 from understudy.operations.refusals import no_such
-from understudy.storage.base import Row, Rows, Scope, Slice
+from understudy.storage.records import Row, Rows, Scope, Slice
 
 
 async def get(ports: Ports, caller: Caller, thread_id: str, run_id: str, step_id: str) -> Row:

@@ -6,9 +6,7 @@ from understudy.dispatch.base import Subscription
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.runs import get
 from understudy.runs.status import TERMINAL
-from understudy.storage.base import (
-    Row,
-)
+from understudy.storage.records import Row
 from understudy.wire.encoding import decode_run
 from understudy.wire.events import STOPPING
 

@@ -22,14 +22,8 @@ from understudy.runs.happenings import (
 )
 from understudy.runs.state import RunChange
 from understudy.runs.status import CANCELLABLE
-from understudy.storage.base import (
-    CommitRun,
-    Row,
-    Rows,
-    RunRecord,
-    Scope,
-    Slice,
-)
+from understudy.storage.changes import CommitRun
+from understudy.storage.records import Row, Rows, RunRecord, Scope, Slice
 from understudy.wire.encoding import decode_run, encode
 from understudy.wire.events import EventId
 from understudy.wire.params.metadata import MetadataChange

@@ -6,7 +6,7 @@ from understudy.dispatch.base import Subscription
 from understudy.operations.ports import Caller, Ports
 from understudy.runs.status import TERMINAL as TERMINAL_STATUSES
 from understudy.runs.transcript import Story, retell, unseen
-from understudy.storage.base import RunHistory, Scope
+from understudy.storage.records import RunHistory, Scope
 from understudy.wire.events import STOPPING, TERMINAL, EventId, RunEvent
 
 

@@ -11,7 +11,7 @@ from understudy.operations.reading import find, missing_files_refused
 from understudy.operations.refusals import not_for_retrieval
 from understudy.operations.searchable import unreadable
 from understudy.operations.tool_stores import Supplied, bring, join
-from understudy.storage.base import Change, Replace
+from understudy.storage.changes import Change, Replace
 from understudy.wire.encoding import decode_thread, encode
 from understudy.wire.objects.messages import ImageFileContent
 from understudy.wire.objects.tools import CodeInterpreterResources, ToolResources

@@ -13,17 +13,8 @@ from understudy.operations.reading import change, find, missing_files_refused, p
 from understudy.operations.refusals import no_such
 from understudy.operations.thread_files import check_files, first_resources
 from understudy.operations.tool_stores import missing_stores_refused, write
-from understudy.storage.base import (
-    Change,
-    Conflict,
-    Delete,
-    Insert,
-    Replace,
-    Row,
-    Rows,
-    Scope,
-    Slice,
-)
+from understudy.storage.changes import Change, Delete, Insert, Replace
+from understudy.storage.records import Conflict, Row, Rows, Scope, Slice
 from understudy.wire.encoding import decode_thread, encode
 from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.tools import ToolResources

@@ -13,7 +13,8 @@ from understudy.operations.reading import find
 from understudy.operations.vector_store_files import additions
 from understudy.operations.vector_stores import prepare
 from understudy.retrieval.store_use import has_expired
-from understudy.storage.base import AddEntries, Change, RemoveEntry, Scope, Written
+from understudy.storage.changes import AddEntries, Change, RemoveEntry, Written
+from understudy.storage.records import Scope
 from understudy.wire.encoding import decode_vector_store
 from understudy.wire.objects.tools import FileSearchResources, ToolResources
 from understudy.wire.params.vector_store_files import NewStoreFile

@@ -9,16 +9,8 @@ from understudy.errors import InvalidRequest, NotFound, Unavailable
 from understudy.ids import new_file_id, new_id
 from understudy.operations.arrivals import arriving
 from understudy.operations.ports import Caller, Ports
-from understudy.storage.base import (
-    AddPart,
-    ClaimBytes,
-    Conflict,
-    EndUpload,
-    Insert,
-    OpenUpload,
-    Row,
-    UploadRecord,
-)
+from understudy.storage.changes import AddPart, ClaimBytes, EndUpload, Insert, OpenUpload
+from understudy.storage.records import Conflict, Row, UploadRecord
 from understudy.wire.encoding import encode
 from understudy.wire.objects.files import File
 from understudy.wire.objects.uploads import Upload, UploadPart, UploadStatus

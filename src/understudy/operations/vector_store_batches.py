@@ -7,7 +7,8 @@ from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import find, retried
 from understudy.operations.refusals import no_such_batch
 from understudy.operations.vector_store_files import additions
-from understudy.storage.base import CancelBatch, StoredBatch
+from understudy.storage.changes import CancelBatch
+from understudy.storage.records import StoredBatch
 from understudy.wire.encoding import encode
 from understudy.wire.objects.vector_stores import BatchStatus, FileCounts, VectorStoreFileBatch
 from understudy.wire.params.vector_store_files import NewStoreFile

@@ -8,8 +8,8 @@ from understudy.errors import InvalidRequest, NotFound
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.vector_store_files import find_entry
 from understudy.operations.vector_stores import usable
-from understudy.storage.base import StoredEntry
 from understudy.storage.chunks import Chunk
+from understudy.storage.records import StoredEntry
 from understudy.wire.objects.vector_stores import FileContentPage, FoundText, StoredChunk
 
 # About a megabyte of text in chunks of the usual size.

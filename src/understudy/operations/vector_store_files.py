@@ -10,14 +10,10 @@ from understudy.operations.reading import find, retried
 from understudy.operations.refusals import no_such_entry, store_is_full
 from understudy.operations.vector_stores import filenames, new_entry, usable
 from understudy.retrieval.store_use import touching
-from understudy.storage.base import (
-    AddEntries,
-    Change,
-    ChangeAttributes,
+from understudy.storage.changes import AddEntries, Change, ChangeAttributes, NewEntry, RemoveEntry
+from understudy.storage.records import (
     Conflict,
     EntryScope,
-    NewEntry,
-    RemoveEntry,
     Slice,
     StoredEntry,
     Tally,

@@ -11,18 +11,8 @@ from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import find, page, retried
 from understudy.operations.refusals import files_not_found, no_such, store_expired
 from understudy.retrieval.store_use import expiry, has_expired, replacing
-from understudy.storage.base import (
-    AddEntries,
-    Change,
-    Conflict,
-    Delete,
-    Insert,
-    NewEntry,
-    Row,
-    Scope,
-    Slice,
-    Tally,
-)
+from understudy.storage.changes import AddEntries, Change, Delete, Insert, NewEntry
+from understudy.storage.records import Conflict, Row, Scope, Slice, Tally
 from understudy.wire.encoding import decode_file, decode_vector_store, encode
 from understudy.wire.objects.vector_stores import (
     Attributes,

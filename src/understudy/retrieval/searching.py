@@ -24,8 +24,9 @@ from understudy.errors import UpstreamError
 from understudy.retrieval.filters import matches
 from understudy.retrieval.fusion import Weights, fused, merged
 from understudy.retrieval.terms import query_terms
-from understudy.storage.base import StoredEntry, VectorStores
+from understudy.storage.base import VectorStores
 from understudy.storage.chunks import Chunk, ChunkIndex, Hit
+from understudy.storage.records import StoredEntry
 from understudy.upstream.base import Embedder, Reranker
 from understudy.wire.objects.vector_stores import Attributes
 from understudy.wire.params.filters import Filter

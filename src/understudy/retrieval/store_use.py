@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from understudy.storage.base import Conflict, Objects, Replace, Row, Scope
+from understudy.storage.base import Objects
+from understudy.storage.changes import Replace
+from understudy.storage.records import Conflict, Row, Scope
 from understudy.wire.encoding import decode_vector_store, encode
 from understudy.wire.objects.vector_stores import ExpiresAfter, VectorStore
 

@@ -12,7 +12,8 @@ from understudy.retrieval.searching import Found, Searching, Wanted
 from understudy.retrieval.store_use import has_expired, stores_in, touch
 from understudy.runs.hosted import ranking_options
 from understudy.settings import Settings
-from understudy.storage.base import Row, Scope, Storage
+from understudy.storage.base import Storage
+from understudy.storage.records import Row, Scope
 from understudy.tools.base import ToolFailed, ToolUse
 from understudy.wire.encoding import decode_assistant, decode_thread, decode_vector_store
 from understudy.wire.objects.runs import Run

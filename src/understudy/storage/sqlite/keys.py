@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from understudy.ids import new_id
-from understudy.storage.base import ApiKey
+from understudy.storage.records import ApiKey
 
 _COLUMNS = "hash, project_id, name, hint, created_at, revoked_at"
 

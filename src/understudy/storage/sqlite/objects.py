@@ -6,13 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from understudy.errors import AlreadyAnswered
-from understudy.storage.base import (
-    Answer,
+from understudy.storage.changes import Answer, Delete, Insert, Replace
+from understudy.storage.records import (
     Conflict,
-    Delete,
-    Insert,
     Kind,
-    Replace,
     Row,
     Rows,
     Scope,

@@ -7,16 +7,8 @@ import msgspec
 
 from understudy.runs import journal
 from understudy.runs.state import RunChange, RunState
-from understudy.storage.base import (
-    CommitRun,
-    Insert,
-    RunHistory,
-    RunRecord,
-    Scope,
-    StartRun,
-    ThreadBusy,
-    Written,
-)
+from understudy.storage.changes import CommitRun, Insert, StartRun, Written
+from understudy.storage.records import RunHistory, RunRecord, Scope, ThreadBusy
 from understudy.storage.sqlite.objects import (
     active_run,
     check_thread_exists,

@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from understudy.storage.base import (
+from understudy.storage.changes import (
     AbandonBytes,
     AddEntries,
     AddPart,
     Answer,
-    ApiKey,
     CancelBatch,
     Change,
     ChangeAttributes,
@@ -26,29 +25,32 @@ from understudy.storage.base import (
     Delete,
     EndEntry,
     EndUpload,
-    Entries,
-    EntryScope,
     ExpectBytes,
     ForgetEntryIndex,
     ForgetStoreIndex,
     Insert,
-    Kind,
     OpenUpload,
     ReleaseEntry,
     RemoveEntry,
     Replace,
+    StartRun,
+    Written,
+)
+from understudy.storage.records import (
+    ApiKey,
+    Entries,
+    EntryScope,
+    Kind,
     Row,
     Rows,
     RunHistory,
     RunRecord,
     Scope,
     Slice,
-    StartRun,
     StoredBatch,
     StoredEntry,
     Tally,
     UploadRecord,
-    Written,
 )
 from understudy.storage.sqlite import keys, objects, runs, uploads, vector_stores
 from understudy.storage.sqlite.database import BUSY_SECONDS, connect, migrate

@@ -3,16 +3,15 @@
 import sqlite3
 from collections.abc import Sequence
 
-from understudy.storage.base import (
+from understudy.storage.changes import (
     AbandonBytes,
     AddPart,
     ClaimBytes,
-    Conflict,
     EndUpload,
     ExpectBytes,
     OpenUpload,
-    UploadRecord,
 )
+from understudy.storage.records import Conflict, UploadRecord
 
 
 def record(connection: sqlite3.Connection, project_id: str, upload_id: str) -> UploadRecord | None:

@@ -8,26 +8,28 @@ from typing import Any
 
 import msgspec
 
-from understudy.storage.base import (
+from understudy.storage.changes import (
     AddEntries,
     CancelBatch,
     ChangeAttributes,
     ClaimEntry,
-    Conflict,
     EndEntry,
-    Entries,
-    EntryScope,
     ForgetEntryIndex,
     ForgetStoreIndex,
     NewEntry,
     ReleaseEntry,
     RemoveEntry,
+    Written,
+)
+from understudy.storage.records import (
+    Conflict,
+    Entries,
+    EntryScope,
     Slice,
     StoredBatch,
     StoredEntry,
     Tally,
     UnknownCursor,
-    Written,
 )
 from understudy.wire.encoding import encode
 from understudy.wire.objects.vector_stores import Attributes, FileCounts, StoreFileError
