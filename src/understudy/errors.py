@@ -6,6 +6,7 @@ UnderstudyError
 │   ├── NotFound            404: an id that this project does not have
 │   ├── Unauthenticated     401
 │   └── Unavailable         503: a part of the server is down, try again
+│       └── IndexUnreadable ... the passages of a vector store; a restart makes them anew
 ├── AlreadyAnswered         an Idempotency-Key that has been used with the same request
 ├── NotAllowed              a happening that the run's state does not admit (runs/machine.py)
 ├── UpstreamError           a language model endpoint refused, broke off or could not be reached
@@ -52,6 +53,10 @@ class Unavailable(Refusal):
 
     status_hint = 503
     type = "server_error"
+
+
+class IndexUnreadable(Unavailable):
+    """503: the passages of a vector store cannot be read; the rows are not concerned."""
 
 
 class AlreadyAnswered(UnderstudyError):

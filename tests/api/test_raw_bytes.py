@@ -121,6 +121,7 @@ async def wire(build: Build) -> Wire:
     steps = await client.listed(f"/threads/{thread_id}/runs/{run_id}/steps")
     messages = await client.listed(f"/threads/{thread_id}/messages")
     file = await client.upload()
+    store = await client.post("/vector_stores", {"file_ids": [file["id"]]})
     return Wire(
         house,
         {
@@ -131,6 +132,8 @@ async def wire(build: Build) -> Wire:
             "message_id": messages[0]["id"],
             "file_id": file["id"],
             "upload_id": "upload_abc123",
+            "vector_store_id": store["id"],
+            "batch_id": "vsfb_abc123",
             "model": "scripted",
         },
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from understudy.clock import Clock, SystemClock
 from understudy.dispatch.in_process import InProcessDispatch
 from understudy.engine.ingestion import Ingestion
 from understudy.engine.sweeper import Sweeper
+from understudy.errors import IndexUnreadable
 from understudy.files.base import Files
 from understudy.files.opening import files_from
 from understudy.ids import new_file_id
@@ -140,6 +141,10 @@ class Index:
         """See the port."""
         return await self._index.chunks(store_id, entry, after=after, limit=limit)
 
+    async def is_readable(self, store_id: str) -> bool:
+        """See the port."""
+        return await self._index.is_readable(store_id)
+
     async def drop_entry(self, store_id: str, entry: int) -> None:
         """See the port."""
         await self._index.drop_entry(store_id, entry)
@@ -259,6 +264,21 @@ class Shelf:
         wanted = Wanted(queries=[question], max_results=50)
         found = await self.ports.searching.search(ME.project_id, [store_id], wanted)
         return [one.file_id for one in found]
+
+    async def finds(self, store_id: str, question: str, *file_ids: str) -> None:
+        """Wait until a search finds these files."""
+
+        async def is_found() -> bool:
+            with suppress(IndexUnreadable):
+                return await self.found(store_id, question) == [*file_ids]
+            return False
+
+        await until(is_found)
+
+    def close_index_files(self) -> None:
+        """Close what the index keeps open, as a stopped server does."""
+        self._index._files.close()  # type: ignore[attr-defined]
+        self._index._files._closed = False  # type: ignore[attr-defined]
 
     async def kept(self, entry: StoredEntry) -> list[str]:
         """Return what the index keeps of an entry, whether it can be found or not."""

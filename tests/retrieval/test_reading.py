@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from tests.retrieval import made_files as made
 from understudy.retrieval.document import TOO_LARGE, UNSUPPORTED, Unreadable
@@ -184,10 +186,20 @@ async def test_a_file_that_needs_too_much_memory(
     assert await read(reader, file(b"The next one"))
 
 
+async def test_the_log_says_what_broke_and_quotes_no_file(
+    start: Start, file: Callable[[bytes], Path]
+) -> None:
+    with capture_logs() as logs:
+        await refusal(read(start(), file(b"Nobody else may read this. " * 1000 + b"\xff")))
+    (line,) = logs
+    assert line["event"] == "file_unreadable"
+    assert re.fullmatch(r"UnicodeDecodeError in \S+, line \d+", line["detail"])
+
+
 async def test_a_reading_that_takes_too_long_is_stopped(
     start: Start, silent_file: Path, file: Callable[[bytes], Path]
 ) -> None:
-    reader = start(seconds_max=2)
+    reader = start(seconds_max=1)
     assert await refusal(read(reader, silent_file)) == ("invalid_file", TOO_LONG)
     await until(lambda: not zygote().children())
     assert await read(reader, file(b"The next one"))

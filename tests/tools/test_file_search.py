@@ -375,6 +375,21 @@ async def test_an_expired_store_fails_the_run(
     assert model.calls == 0
 
 
+async def test_a_damaged_index_fails_the_run_and_says_which_store(
+    stage: Stage, model: Puppet
+) -> None:
+    """RUN-1A: waiting for it until the run expires would help nobody."""
+    store_id = await store(stage, RAIN)
+    await stage.ports.chunks.close()
+    folder = stage.ports.settings.indexes_folder
+    (folder / f"{store_id}.sqlite3").write_bytes(b"no database at all, and long enough to be one")
+    client = await ask(stage, of_thread=store_id)
+    call = await model.called()
+    call._call("file_search", ['{"query": "rain"}'])
+    call.finish("tool_calls")
+    assert f"'{store_id}' cannot be used" in reason_of(await client.stops())
+
+
 async def test_a_search_keeps_its_stores_alive(
     stage: Stage, model: Puppet, clock: ManualClock
 ) -> None:

@@ -53,10 +53,7 @@ def check_search_folders(settings: Settings) -> Finding:
     folders = (settings.indexes_folder, settings.reading_folder)
     for told in map(_why_not_writable, folders):
         if told is not None:
-            mend = (
-                "Give this user the right to write there, or move it away: a start makes it anew."
-            )
-            return problem("Search", told, mend)
+            return problem("Search", told, "Make it a folder that this user can write to.")
     return ok("Search", f"{' and '.join(folder.name for folder in folders)} can be written")
 
 

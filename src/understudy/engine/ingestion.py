@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from understudy.engine.index_recovery import recover_indexes
 from understudy.errors import Refusal, Unavailable
 from understudy.operations.ports import Ports
 from understudy.retrieval.document import Unreadable
@@ -53,12 +54,20 @@ class Ingestion:
     async def take_entries(self) -> None:
         """Ingest what there is, until cancelled; a database that is down is only logged."""
         _empty(self._folder)
+        await self._recover_indexes()
         while True:
             try:
                 await self._start_some()
             except Refusal as refusal:
                 log.warning("entries_not_taken", cause=refusal.message)
             await self._wait_for_more()
+
+    async def _recover_indexes(self) -> None:
+        ports = self._ports
+        try:
+            await recover_indexes(ports.storage, ports.chunks, ports.dispatch)
+        except Refusal as refusal:
+            log.warning("indexes_not_recovered", cause=refusal.message)
 
     async def _start_some(self) -> None:
         if len(self._tasks) >= self._places_max:
@@ -203,7 +212,8 @@ def _last_error(error: Exception) -> StoreFileError:
 
 
 async def _copy(chunks: AsyncIterator[bytes], path: Path) -> None:
-    with await asyncio.to_thread(path.open, "wb") as file:
+    # Opened here: a thread could not hand the file over to somebody who has been cancelled.
+    with path.open("wb") as file:
         async for chunk in chunks:
             await asyncio.to_thread(file.write, chunk)
 

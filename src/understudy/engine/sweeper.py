@@ -6,7 +6,8 @@ is over, bytes that no row names, and passages of files that have left their sto
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
@@ -89,14 +90,21 @@ class Sweeper:
     async def _sweep_index(self) -> None:
         now = self._clock.now()
         for store_id in await self._storage.unneeded_stores(int(now), AT_ONCE_MAX):
-            await self._chunks.drop_store(store_id)
-            await self._storage.write(ForgetStoreIndex(store_id=store_id))
-        unneeded = await self._storage.unneeded_entries(now, AT_ONCE_MAX)
-        for store_id, entry in unneeded:
+            await self._try(partial(self._drop_store, store_id))
+        unneeded: dict[str, list[int]] = defaultdict(list)
+        for store_id, entry in await self._storage.unneeded_entries(now, AT_ONCE_MAX):
+            unneeded[store_id].append(entry)
+        for store_id, entries in unneeded.items():
+            await self._try(partial(self._drop_entries, store_id, entries))
+
+    async def _drop_store(self, store_id: str) -> None:
+        await self._chunks.drop_store(store_id)
+        await self._storage.write(ForgetStoreIndex(store_id=store_id))
+
+    async def _drop_entries(self, store_id: str, entries: Sequence[int]) -> None:
+        for entry in entries:
             await self._chunks.drop_entry(store_id, entry)
-        if unneeded:
-            dropped = tuple(entry for _, entry in unneeded)
-            await self._storage.write(ForgetEntryIndex(entries=dropped))
+        await self._storage.write(ForgetEntryIndex(entries=tuple(entries)))
 
     async def _expire(self, run_id: str) -> None:
         record = await self._storage.run_record(run_id)

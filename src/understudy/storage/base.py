@@ -174,6 +174,10 @@ class VectorStores(Protocol):
         """
         ...
 
+    async def indexed_stores(self, after: str, limit: int) -> Sequence[str]:
+        """Return stores that have completed files and have not expired, in the order of ids."""
+        ...
+
     async def unneeded_entries(self, now: float, limit: int) -> Sequence[tuple[str, int]]:
         """Return (store id, entry) of what the index can drop: not to be found, and unheld."""
         ...

@@ -223,6 +223,12 @@ class ReleaseEntry(Struct, frozen=True, kw_only=True):
     attempt: int
 
 
+class IngestAgain(Struct, frozen=True, kw_only=True):
+    """The completed files of a store have to be ingested again, since its index is lost."""
+
+    store_id: str
+
+
 class ForgetEntryIndex(Struct, frozen=True, kw_only=True):
     """The index keeps nothing of these entries any more."""
 
@@ -255,6 +261,7 @@ Change = (
     | ClaimEntry
     | EndEntry
     | ReleaseEntry
+    | IngestAgain
     | ForgetEntryIndex
     | ForgetStoreIndex
 )

@@ -101,6 +101,10 @@ class ChunkIndex(Protocol):
         """Return (ordinal, chunk) of an entry behind the ordinal ``after``, in order."""
         ...
 
+    async def is_readable(self, store_id: str) -> bool:
+        """Return whether there is an index of the store, of this release and undamaged."""
+        ...
+
     async def drop_entry(self, store_id: str, entry: int) -> None:
         """Remove the chunks of an entry; nothing happens when there are none."""
         ...

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from understudy.clock import Clock
+from understudy.errors import IndexUnreadable
 from understudy.retrieval.searching import Found, Searching, Wanted
 from understudy.retrieval.store_use import has_expired, stores_in, touch
 from understudy.runs.hosted import ranking_options
@@ -127,7 +128,12 @@ class FileSearch:
         alive = [row for row in rows if not has_expired(decode_vector_store(row.body), now)]
         await touch(self._storage, use.project_id, alive, now)
         wanted = _wanted(queries, _options(use.run))
-        return await self._searching.search(use.project_id, [row.id for row in alive], wanted)
+        store_ids = [row.id for row in alive]
+        try:
+            return await self._searching.search(use.project_id, store_ids, wanted)
+        except IndexUnreadable as error:
+            # Waiting would not help: an index that is damaged is made anew by a restart.
+            raise ToolFailed(error.message) from error
 
     async def _stores(self, run: Run, project_id: str) -> _Stores:
         """Return the stores as they are named now; either owner may be gone."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from traceback import walk_tb
 
 from understudy.retrieval.chunking import chunks
 from understudy.retrieval.document import Document, Unreadable
@@ -49,7 +50,13 @@ def _outcome(request: Request, send: Send) -> Finished | Failed:
 
 
 def _failed(refusal: Unreadable, cause: BaseException | None) -> Failed:
-    return Failed(refusal.code, refusal.message, repr(cause) if cause else "")
+    return Failed(refusal.code, refusal.message, _described(cause) if cause else "")
+
+
+def _described(error: BaseException) -> str:
+    """Return what went wrong and where; what the error says itself may quote the file."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{type(error).__name__} in {Path(frame.f_code.co_filename).name}, line {line}"
 
 
 def _batches(request: Request) -> Iterator[Batch]:

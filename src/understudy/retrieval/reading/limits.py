@@ -8,7 +8,7 @@ GIBIBYTE = 1024 * 1024 * 1024
 
 
 class ReadingLimits(Struct, frozen=True, kw_only=True):
-    """Time counts while the file is worked on, memory beside what all reading processes share."""
+    """Time is that of the processor, memory comes beside what all reading processes share."""
 
     seconds_max: int = 120
     memory_bytes_max: int = GIBIBYTE

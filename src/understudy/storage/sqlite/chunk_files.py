@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from threading import Lock
 
-from understudy.errors import Unavailable
+from understudy.errors import IndexUnreadable
 from understudy.storage.sqlite.database import connect
 
 SCHEMA_VERSION = 1
@@ -132,9 +132,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _check_version(connection: sqlite3.Connection) -> None:
     version = _version(connection)
     if version != SCHEMA_VERSION:
-        raise Unavailable(
+        raise IndexUnreadable(
             f"The index of this vector store has version {version}, but this release needs "
-            f"version {SCHEMA_VERSION}. It has to be made anew from the files."
+            f"version {SCHEMA_VERSION}. Restart the server: it is made anew from the files."
         )
 
 

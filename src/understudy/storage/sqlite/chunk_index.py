@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from understudy.errors import Misconfigured, Unavailable
+from understudy.errors import IndexUnreadable, Misconfigured, Unavailable
 from understudy.storage.chunks import Chunk, Hit, IndexedChunk, IndexSize
 from understudy.storage.sqlite import chunk_editions as editions
 from understudy.storage.sqlite import chunk_rows, chunk_search
@@ -106,6 +106,12 @@ class SqliteChunkIndex:
             store_id, lambda one: chunk_rows.of_entry(one, entry, after, limit), ()
         )
 
+    async def is_readable(self, store_id: str) -> bool:
+        try:
+            return await self._read(store_id, _look, unknown=False)
+        except IndexUnreadable:
+            return False
+
     async def drop_entry(self, store_id: str, entry: int) -> None:
         with suppress(FileNotFoundError):
             await self._write(store_id, partial(editions.remove, entry=entry))
@@ -114,7 +120,7 @@ class SqliteChunkIndex:
         try:
             await asyncio.to_thread(self._files.drop, store_id)
         except OSError as error:
-            raise _unavailable(error) from error
+            raise _unreadable(store_id, error) from error
         if self._vectors is not None:
             self._vectors.drop(store_id)
 
@@ -138,7 +144,7 @@ class SqliteChunkIndex:
 
         # Waiting here is fair and takes no thread; in SQLite, only other processes are waited for.
         async with self._writing.setdefault(store_id, asyncio.Lock()):
-            return await _apart(transaction)
+            return await _apart(store_id, transaction)
 
     async def _read(self, store_id: str, work: Work[T], unknown: T) -> T:
         """Do the work on one state of the file, in a thread. Raises Unavailable."""
@@ -151,7 +157,7 @@ class SqliteChunkIndex:
                 return result
 
         try:
-            return await _apart(transaction)
+            return await _apart(store_id, transaction)
         except FileNotFoundError:
             return unknown
 
@@ -193,15 +199,25 @@ def _hits(connection: sqlite3.Connection, ranking: Ranking) -> Sequence[Hit]:
     return hits
 
 
-async def _apart(work: Callable[[], T]) -> T:
+async def _apart(store_id: str, work: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(work)
     except FileNotFoundError:
         raise
     except (sqlite3.Error, zlib.error, OSError, Misconfigured) as error:
-        raise _unavailable(error) from error
+        raise _unreadable(store_id, error) from error
 
 
-def _unavailable(error: Exception) -> Unavailable:
-    log.error("chunk_index_failed", cause=str(error))
-    return Unavailable("The index of this vector store cannot be used just now. Try again.")
+def _unreadable(store_id: str, error: Exception) -> IndexUnreadable:
+    log.error("chunk_index_failed", store_id=store_id, cause=str(error))
+    return IndexUnreadable(
+        f"The index of vector store '{store_id}' cannot be used: {error}. If this goes on, restart "
+        "the server: it makes a damaged index anew from the files."
+    )
+
+
+def _look(connection: sqlite3.Connection) -> bool:
+    """Read a little of everything; raises sqlite3.Error when the file is damaged."""
+    for table in ("editions", "chunks", "terms", "spans", "vectors"):
+        connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()
+    return True

@@ -28,6 +28,7 @@ from understudy.storage.changes import (
     ExpectBytes,
     ForgetEntryIndex,
     ForgetStoreIndex,
+    IngestAgain,
     Insert,
     OpenUpload,
     ReleaseEntry,
@@ -166,6 +167,9 @@ class SqliteStorage:
             partial(vector_stores.renew_leases, attempts=attempts, until=until)
         )
 
+    async def indexed_stores(self, after: str, limit: int) -> Sequence[str]:
+        return await self._reader.apart(vector_stores.indexed_stores, after, limit)
+
     async def unneeded_entries(self, now: float, limit: int) -> Sequence[tuple[str, int]]:
         return self._reader.here(vector_stores.unneeded_entries, now, limit)
 
@@ -272,6 +276,7 @@ _WRITERS: dict[type[Change], Any] = {
     ChangeAttributes: vector_stores.change_attributes,
     CancelBatch: vector_stores.cancel_batch,
     ReleaseEntry: vector_stores.release,
+    IngestAgain: vector_stores.ingest_again,
     ForgetEntryIndex: vector_stores.forget_entry_index,
     ForgetStoreIndex: vector_stores.forget_store_index,
 }

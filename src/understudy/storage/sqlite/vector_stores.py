@@ -16,6 +16,7 @@ from understudy.storage.changes import (
     EndEntry,
     ForgetEntryIndex,
     ForgetStoreIndex,
+    IngestAgain,
     NewEntry,
     ReleaseEntry,
     RemoveEntry,
@@ -262,6 +263,26 @@ def drop_all_leases(connection: sqlite3.Connection) -> None:
     """Free every entry of workers that are known to be dead."""
     connection.execute(
         "UPDATE vector_store_files SET lease_until = NULL WHERE lease_until IS NOT NULL"
+    )
+
+
+def indexed_stores(connection: sqlite3.Connection, after: str, limit: int) -> list[str]:
+    """Return stores that have completed files and have not expired, in the order of ids."""
+    found = connection.execute(
+        "SELECT id FROM vector_stores WHERE id > ? AND has_index AND deleted_at IS NULL "
+        "AND EXISTS (SELECT 1 FROM vector_store_files WHERE store_id = vector_stores.id "
+        "AND status = 'completed' AND removed_at IS NULL) ORDER BY id LIMIT ?",
+        (after, limit),
+    )
+    return [store_id for (store_id,) in found]
+
+
+def ingest_again(connection: sqlite3.Connection, order: IngestAgain) -> None:
+    """Put the completed files of a store back to work."""
+    connection.execute(
+        "UPDATE vector_store_files SET status = 'in_progress', attempt = 0, lease_until = NULL "
+        "WHERE store_id = ? AND status = 'completed' AND removed_at IS NULL",
+        (order.store_id,),
     )
 
 

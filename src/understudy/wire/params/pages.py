@@ -25,7 +25,7 @@ STORE_FILE_FILTERS: tuple[StoreFileStatus, ...] = (
 
 # More digits than any limit has; int() refuses endless ones with an error of its own.
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
-_ORDINAL = re.compile(r"[0-9]{1,9}")
+_ORDINAL_MAX = 999_999_999
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -97,11 +97,7 @@ def parse_store_files_page(query: Query, era: Era) -> StoreFilesPage:
 
 def parse_ordinal(name: str, text: str | None, *, default: int) -> int:
     """Read a place in a file, which is a number from 0."""
-    if not text:
-        return default
-    if not _ORDINAL.fullmatch(text):
-        raise wrong_type(name, ["an integer"], "a string")
-    return int(text)
+    return _integer(name, text, 0, _ORDINAL_MAX) if text else default
 
 
 def parse_files_page(query: Query) -> FilesPage:
@@ -131,16 +127,18 @@ def _included(query: Query) -> Iterator[str]:
 
 
 def _limit(text: str | None, *, default: int, maximum: int) -> int:
-    if text is None:
-        return default
+    return default if text is None else _integer("limit", text, 1, maximum)
+
+
+def _integer(name: str, text: str, minimum: int, maximum: int) -> int:
     if not _INTEGER.fullmatch(text):
-        raise wrong_type("limit", ["an integer"], "a string")
-    limit = int(text)
-    if limit < 1:
-        raise below_minimum("limit", 1, limit)
-    if limit > maximum:
-        raise above_maximum("limit", maximum, limit)
-    return limit
+        raise wrong_type(name, ["an integer"], "a string")
+    number = int(text)
+    if number < minimum:
+        raise below_minimum(name, minimum, number)
+    if number > maximum:
+        raise above_maximum(name, maximum, number)
+    return number
 
 
 def _order(text: str | None) -> Order:
