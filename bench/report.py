@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -43,14 +44,14 @@ def notes(figures: Sequence[Figure]) -> str:
 
 
 def save(figures: Sequence[Figure], machine: Mapping[str, object], scale: str) -> Path:
-    """Write the results of one invocation and make them the latest; return the JSON file."""
+    """Write the results of one invocation and the page of the latest; return the JSON file."""
     RESULTS.mkdir(exist_ok=True)
     now = datetime.now(UTC)
     path = RESULTS / f"{now:%Y-%m-%dT%H%M%SZ}.json"
     content = {"at": now.isoformat(timespec="seconds"), "scale": scale, "machine": machine}
     body = {**content, "figures": [{**_plain(one), "verdict": one.verdict} for one in figures]}
     path.write_bytes(msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n")
-    (RESULTS / "latest.md").write_text(_page(figures, content))
+    (RESULTS / "latest.md").write_text(_page(_latest()))
     return path
 
 
@@ -59,9 +60,40 @@ def _plain(figure: Figure) -> dict[str, object]:
     return plain
 
 
-def _page(figures: Sequence[Figure], content: Mapping[str, object]) -> str:
-    machine = content["machine"]
-    assert isinstance(machine, Mapping)
-    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
-    title = f"# Bench, {content['at']}, scale {content['scale']}"
-    return f"{title}\n\n{facts}\n\n{table(figures)}\n\n{notes(figures)}\n"
+class _Kept(msgspec.Struct):
+    """The results of one invocation, as they were written."""
+
+    at: str
+    scale: str
+    machine: dict[str, Any]
+    figures: list[Figure]
+
+    def of(self, case: str) -> list[Figure]:
+        return [figure for figure in self.figures if figure.case == case]
+
+
+def _latest() -> dict[str, _Kept]:
+    """Return the newest results of each case; quick ones only where there are no others."""
+    kept = [
+        msgspec.json.decode(path.read_bytes(), type=_Kept)
+        for path in sorted(RESULTS.glob("*.json"))
+    ]
+    latest: dict[str, _Kept] = {}
+    for one in kept:
+        for case in dict.fromkeys(figure.case for figure in one.figures):
+            if one.scale != "quick" or latest.get(case, one).scale == "quick":
+                latest[case] = one
+    return latest
+
+
+def _page(latest: Mapping[str, _Kept]) -> str:
+    figures = [figure for case, one in latest.items() for figure in one.of(case)]
+    newest = max(latest.values(), key=lambda one: one.at)
+    facts = ", ".join(f"{name} {value}" for name, value in newest.machine.items())
+    older = [
+        f"- {case}: measured {one.at}, revision {one.machine.get('revision')}"
+        for case, one in latest.items()
+        if one is not newest
+    ]
+    said = "\n".join(filter(None, [notes(figures), *older]))
+    return f"# Bench, {newest.at}\n\n{facts}\n\n{table(figures)}\n\n{said}\n"

@@ -78,9 +78,9 @@ async def _measure(lab: Lab, data: Path) -> list[Figure]:
         figures += await _compared(lab, name, passages, questions, limit, goal)
     for language, first, five in HITS:
         passages, questions = _xquad(data / "xquad" / f"xquad.{language}.json")
-        for limit, goal in ((1, first), (5, five)):
+        for limit, to_beat in ((1, first), (5, five)):
             name = f"XQuAD {language}: passage among {limit}"
-            figures += await _compared(lab, name, passages, questions, limit, goal)
+            figures += await _compared(lab, name, passages, questions, limit, to_beat)
     return figures
 
 

@@ -43,7 +43,7 @@ log = structlog.get_logger("understudy")
 def open_storage(settings: Settings) -> SqliteStorage:
     """Open the database, made with its folder if there is none. Raises Misconfigured."""
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(
             f"The data folder {settings.data_dir} cannot be made: {error.strerror}. "
@@ -107,7 +107,9 @@ def open_reranker(settings: Settings) -> Reranker | None:
 def open_ports(settings: Settings) -> Ports:
     """Open everything that operations work with. Raises Misconfigured."""
     storage = open_storage(settings)
-    chunks = SqliteChunkIndex(settings.indexes_folder)
+    chunks = SqliteChunkIndex(
+        settings.indexes_folder, vector_cache_bytes_max=settings.vector_cache_bytes_max
+    )
     embedder = open_embedder(settings)
     return Ports(
         storage=storage,

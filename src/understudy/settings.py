@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     reading_bytes_max: int = Field(default=1024 * MEBIBYTE, ge=64 * MEBIBYTE)
     file_tokens_max: int = Field(default=5_000_000, ge=1)
     file_search_tokens_max: int = Field(default=16_000, ge=1)
+    vector_cache_bytes_max: int = Field(default=256 * MEBIBYTE, ge=0)
 
     default_beta: Literal["v1", "v2"] | None = None
     expires_after_seconds: int = Field(default=600, ge=1)

@@ -1,14 +1,13 @@
 """Files in vector stores: adding, attributes, text and chunks (contract section 16, VS)."""
 
 import asyncio
-import math
 from typing import Any
 
 import pytest
 
-from understudy.operations.vector_store_content import CHUNKS_PER_PAGE
+from understudy.operations import vector_store_content
 from understudy.operations.vector_store_files import FILES_MAX
-from understudy.storage.changes import AddEntries, NewEntry
+from understudy.storage.changes import AddEntries, Insert, NewEntry
 from understudy.storage.chunks import Chunk
 
 from .client import JSON, Client, Error
@@ -115,6 +114,17 @@ async def test_an_unknown_file_is_not_added(v2: Client, stranger: Client, store:
         assert error == Error(404, f"Files [{file_id}] were not found")
     assert await v2.listed(files_of(store)) == []
     assert await v2.get(f"/vector_stores/{store['id']}") == store
+
+
+async def test_what_is_no_id_of_a_file_is_not_looked_for(v2: Client, store: JSON) -> None:
+    """ERR-24."""
+    text = "Invalid '{}': ''. Expected an ID that begins with 'file'."
+    error = await v2.refused("POST", files_of(store), {"file_id": ""})
+    assert error == Error(400, text.format("file_id"), param="file_id", code="invalid_value")
+    batches = f"/vector_stores/{store['id']}/file_batches"
+    name = "files[0].file_id"
+    error = await v2.refused("POST", batches, {"files": [{"file_id": ""}]})
+    assert error == Error(400, text.format(name), param=name, code="invalid_value")
 
 
 async def test_a_file_that_is_added_again_is_read_again(
@@ -247,14 +257,26 @@ async def test_a_store_has_a_limit(house: House, v2: Client, store: JSON) -> Non
 
 async def fill_up(house: House, store: JSON, count: int) -> None:
     """Write so many files into the store without asking."""
-    entries = (NewEntry(file_id=f"file-{n}", filename="a.txt") for n in range(count))
-    order = AddEntries(
-        project_id=await house.ports.storage.default_project(house.ports.now),
-        store_id=store["id"],
-        created_at=house.ports.now,
-        entries=tuple(entries),
+    now, ids = house.ports.now, [f"file-{n}" for n in range(count)]
+    project_id = await house.ports.storage.default_project(now)
+    files = (
+        Insert(
+            kind="file",
+            project_id=project_id,
+            id=file_id,
+            created_at=now,
+            body=b"{}",
+            purpose="assistants",
+        )
+        for file_id in ids
     )
-    await house.ports.storage.write(order)
+    order = AddEntries(
+        project_id=project_id,
+        store_id=store["id"],
+        created_at=now,
+        entries=tuple(NewEntry(file_id=file_id, filename="a.txt") for file_id in ids),
+    )
+    await house.ports.storage.write(*files, order)
 
 
 TEXT = "It was a dark and stormy night — 暗い嵐の夜でした。" * 100
@@ -276,32 +298,50 @@ async def pages(client: Client, store: JSON, file_id: str) -> list[str]:
     raise AssertionError("the text has no end")
 
 
-@pytest.mark.parametrize(
-    ("size", "overlap", "page_count"),
-    [(100, 50, 1), (100, 0, 1), (20, 10, 1), (5, 1, 3), (7_000, 0, 1)],
-)
+@pytest.mark.parametrize(("size", "overlap"), [(100, 50), (100, 0), (20, 10), (5, 1), (7_000, 0)])
 async def test_the_text_of_a_file_comes_without_overlaps(
-    house: House, v2: Client, store: JSON, size: int, overlap: int, page_count: int
+    house: House, v2: Client, store: JSON, size: int, overlap: int
 ) -> None:
-    """VS-13: page by page, each place once."""
+    """VS-13: in one page, each place once."""
     file = await added(v2, store)
-    passages = overlapping(TEXT, size, overlap)
-    assert math.ceil(len(passages) / CHUNKS_PER_PAGE) == page_count
-    await complete(house, store["id"], file["id"], *passages)
+    await complete(house, store["id"], file["id"], *overlapping(TEXT, size, overlap))
+    assert await pages(v2, store, file["id"]) == [TEXT]
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(100, 50), (100, 0), (20, 10), (5, 1)])
+async def test_a_very_long_text_comes_in_pages(
+    house: House,
+    v2: Client,
+    store: JSON,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    overlap: int,
+) -> None:
+    """An extension of VS-13: each place is on one of them."""
+    monkeypatch.setattr(vector_store_content, "TEXT_BYTES_MAX", 1_000)
+    file = await added(v2, store)
+    await complete(house, store["id"], file["id"], *overlapping(TEXT, size, overlap))
     texts = await pages(v2, store, file["id"])
     assert "".join(texts) == TEXT
-    assert len(texts) == page_count
+    assert all(len(text.encode()) <= 1_000 for text in texts)
 
 
-@pytest.mark.parametrize("count", [CHUNKS_PER_PAGE, CHUNKS_PER_PAGE + 1])
+@pytest.mark.parametrize(("count", "page_count"), [(10, 1), (11, 2), (20, 2)])
 async def test_the_last_page_is_known_as_such(
-    house: House, v2: Client, store: JSON, count: int
+    house: House,
+    v2: Client,
+    store: JSON,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    page_count: int,
 ) -> None:
     """VS-13: no empty page comes after it."""
+    monkeypatch.setattr(vector_store_content, "TEXT_BYTES_MAX", 50)
     file = await added(v2, store)
-    await complete(house, store["id"], file["id"], *(f"{n} " for n in range(count)))
+    await complete(house, store["id"], file["id"], *["word "] * count)
     texts = await pages(v2, store, file["id"])
-    assert [len(text.split()) for text in texts] == [500, 1][: count - CHUNKS_PER_PAGE + 1]
+    assert "".join(texts) == "word " * count
+    assert len(texts) == page_count
 
 
 async def test_blanks_that_no_chunk_has_become_a_line_end(

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ def test_data_and_keys_are_kept_across_restarts_and_the_key_is_shown_once(tmp_pa
     with serving(tmp_path) as second:
         assert "sk-understudy-" not in second.banner
         assert second.ask("GET", f"/v1/assistants/{made['id']}", key) == (200, made)
+
+
+def test_what_the_server_keeps_is_for_its_user_only(tmp_path: Path) -> None:
+    with serving(tmp_path):
+        assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])

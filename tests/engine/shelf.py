@@ -20,7 +20,7 @@ from understudy.retrieval.reading.reader import Reader
 from understudy.retrieval.searching import Searching, Wanted
 from understudy.settings import Settings
 from understudy.storage.changes import Insert
-from understudy.storage.chunks import Chunk, ChunkIndex, Hit, IndexedChunk, IndexSize
+from understudy.storage.chunks import Chunk, ChunkIndex, Hit, IndexedChunk, IndexSize, Vector
 from understudy.storage.records import StoredEntry
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
@@ -72,10 +72,14 @@ class Door:
 
 
 class Bytes:
-    """Stored bytes, behind a door; ``error`` is raised by all reads as long as it is set."""
+    """Stored bytes, behind a door; ``error`` is raised by all reads as long as it is set.
+
+    ``doors`` are those of single files.
+    """
 
     def __init__(self, files: Files) -> None:
         self.door = Door()
+        self.doors: dict[str, Door] = {}
         self.error: Exception | None = None
         self._files = files
 
@@ -85,7 +89,7 @@ class Bytes:
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """See the port."""
-        await self.door.passed()
+        await self.doors.get(key, self.door).passed()
         if self.error is not None:
             raise self.error
         async for piece in self._files.read(key):
@@ -128,7 +132,7 @@ class Index:
     async def nearest(
         self,
         store_id: str,
-        vector: bytes,
+        vector: Vector,
         limit: int,
         entries: Collection[int] | None = None,
     ) -> Sequence[Hit]:
@@ -141,9 +145,13 @@ class Index:
         """See the port."""
         return await self._index.chunks(store_id, entry, after=after, limit=limit)
 
-    async def is_readable(self, store_id: str) -> bool:
+    async def entries_without_vectors(self, store_id: str, model: str) -> Sequence[int]:
         """See the port."""
-        return await self._index.is_readable(store_id)
+        return await self._index.entries_without_vectors(store_id, model)
+
+    async def entries(self, store_id: str) -> Collection[int] | None:
+        """See the port."""
+        return await self._index.entries(store_id)
 
     async def drop_entry(self, store_id: str, entry: int) -> None:
         """See the port."""
@@ -211,7 +219,7 @@ class Shelf:
         self.librarians.append(librarian)
         return librarian
 
-    async def file(self, content: str | bytes, name: str = "a.txt") -> str:
+    async def file(self, content: str | bytes, name: str = "a.txt", caller: Caller = ME) -> str:
         """Upload a file."""
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -222,7 +230,7 @@ class Shelf:
         file = File(id=file_id, purpose="assistants", filename=name, bytes=size, created_at=now)
         insert = Insert(
             kind="file",
-            project_id=ME.project_id,
+            project_id=caller.project_id,
             id=file_id,
             created_at=now,
             body=encode(file),
@@ -231,18 +239,22 @@ class Shelf:
         await self.storage.write(insert)
         return file_id
 
-    async def store(self, *file_ids: str, **fields: Any) -> str:
+    async def lose(self, file_id: str) -> None:
+        """Remove the bytes of a file, and leave its row."""
+        await self._files.delete(file_id)
+
+    async def store(self, *file_ids: str, caller: Caller = ME, **fields: Any) -> str:
         """Make a vector store with these files."""
         new = NewVectorStore(file_ids=[*file_ids], **fields)
-        return (await vector_stores.create(self.ports, ME, new)).id
+        return (await vector_stores.create(self.ports, caller, new)).id
 
     async def add(self, store_id: str, file_id: str) -> None:
         """Add a file to a store."""
         await vector_store_files.create(self.ports, ME, store_id, NewStoreFile(file_id=file_id))
 
-    async def shown(self, store_id: str) -> VectorStore:
+    async def shown(self, store_id: str, caller: Caller = ME) -> VectorStore:
         """Return the store as clients see it."""
-        return await vector_stores.get(self.ports, ME, store_id)
+        return await vector_stores.get(self.ports, caller, store_id)
 
     async def entry(self, store_id: str, file_id: str) -> StoredEntry:
         """Return a file of a store, which has to be there."""
@@ -250,14 +262,14 @@ class Shelf:
         assert entry is not None
         return entry
 
-    async def settled(self, store_id: str) -> VectorStore:
+    async def settled(self, store_id: str, caller: Caller = ME) -> VectorStore:
         """Wait until nothing of a store is in progress, and return it."""
 
         async def is_settled() -> bool:
-            return (await self.shown(store_id)).file_counts.in_progress == 0
+            return (await self.shown(store_id, caller)).file_counts.in_progress == 0
 
         await until(is_settled)
-        return await self.shown(store_id)
+        return await self.shown(store_id, caller)
 
     async def found(self, store_id: str, question: str) -> list[str]:
         """Return the files that a search finds."""

@@ -1,10 +1,12 @@
 """Files of vector stores on their way into the index: alone, amid failures, and side by side."""
 
 import sqlite3
-from array import array
-from collections.abc import AsyncIterator, Sequence
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -12,15 +14,21 @@ from structlog.testing import capture_logs
 
 from understudy.clock import ManualClock
 from understudy.engine.ingestion import ATTEMPTS_MAX, OUTAGE_ATTEMPTS_MAX, SORRY
-from understudy.errors import UpstreamError
+from understudy.errors import NotFound, UpstreamError
 from understudy.operations import files, vector_store_batches, vector_store_files, vector_stores
-from understudy.storage.records import StoredEntry
+from understudy.operations.ports import Caller, Ports
+from understudy.storage.base import Storage
+from understudy.storage.changes import Change, Written
+from understudy.storage.records import Slice, StoredEntry
 from understudy.wire.objects.vector_stores import FileCounts, StoreFileError
 from understudy.wire.params.vector_store_files import NewStoreFile
+from understudy.wire.params.vector_stores import NewVectorStore
 
-from .shelf import ME, SETTINGS, Librarian, Shelf, shelved, until
+from .compass import Compass
+from .shelf import ME, SETTINGS, Door, Librarian, Shelf, shelved, until
 
 LEASE_SECONDS = SETTINGS["lease_seconds"]
+STRANGER = Caller(project_id="proj_2", era="v2")
 RAIN = "It rains in Oslo."
 
 
@@ -35,26 +43,6 @@ async def shelf(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Shelf]:
     """Give a shelf at which nobody works yet."""
     async with shelved(tmp_path, clock=clock) as shelf:
         yield shelf
-
-
-class Compass:
-    """An embedding model for which all texts point north; it can be told to fail."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-        self.asked = 0
-
-    async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
-        self.asked += 1
-        if self.error is not None:
-            raise self.error
-        return [NORTH for _ in texts]
-
-    async def close(self) -> None:
-        """There is nothing to release."""
-
-
-NORTH = array("f", [1.0, 0.0]).tobytes()
 
 
 async def at_rest(librarian: Librarian) -> None:
@@ -384,7 +372,92 @@ async def test_a_large_store_does_not_hold_up_a_small_one(shelf: Shelf) -> None:
     assert (await shelf.shown(large)).file_counts.in_progress > 150
 
 
+async def test_a_project_with_slow_files_does_not_hold_up_another(shelf: Shelf) -> None:
+    """It leaves a place to those who wait, whosever turn it would be."""
+    slow = [await shelf.file(f"Number {n}") for n in range(3)]
+    mine = await shelf.store(*slow)
+    quick = [await shelf.file(f"Number {n}", caller=STRANGER) for n in range(4)]
+    theirs = await shelf.store(*quick, caller=STRANGER)
+    librarian = shelf.hire(ingestions_max=2)
+    door = Door()
+    door.close()
+    librarian.files.doors = dict.fromkeys(slow, door)
+    await shelf.settled(theirs, STRANGER)
+    assert (await shelf.shown(mine)).file_counts.in_progress == 3
+    door.open()
+    assert (await shelf.settled(mine)).file_counts == FileCounts(completed=3, total=3)
+
+
+async def test_a_project_that_is_alone_has_all_places(shelf: Shelf) -> None:
+    librarian = shelf.hire(ingestions_max=2)
+    librarian.files.door.close()
+    store_id = await shelf.store(await shelf.file(RAIN), await shelf.file("It snows."))
+    for _ in range(2):
+        await librarian.files.door.reached()
+    librarian.files.door.open()
+    await shelf.settled(store_id)
+
+
+@pytest.mark.parametrize("how", ["with a store", "alone", "in a batch"])
+async def test_a_file_that_is_deleted_while_it_is_added_is_not_found(
+    shelf: Shelf, how: str
+) -> None:
+    """ERR-43, FILE-07: rather than to stand in the store as failed for ever."""
+    rain, store_id = await shelf.file(RAIN), await shelf.store()
+    late = _Late(shelf.storage, partial(files.delete, shelf.ports, ME, rain))
+    ports = Ports(**{**vars(shelf.ports), "storage": cast("Storage", late)})
+    with pytest.raises(NotFound, match=rf"Files \[{rain}\] were not found"):
+        await _add(ports, how, store_id, rain)
+    assert (await shelf.shown(store_id)).file_counts == FileCounts()
+    assert len((await vector_stores.list_page(shelf.ports, ME, Slice())).stores) == 1
+
+
+async def _add(ports: Ports, how: str, store_id: str, file_id: str) -> None:
+    new = NewStoreFile(file_id=file_id)
+    if how == "with a store":
+        await vector_stores.create(ports, ME, NewVectorStore(file_ids=[file_id]))
+    elif how == "alone":
+        await vector_store_files.create(ports, ME, store_id, new)
+    else:
+        await vector_store_batches.create(ports, ME, store_id, [new])
+
+
+class _Late:
+    """Storage in which something else happens just before the first write."""
+
+    def __init__(self, storage: Storage, happening: Callable[[], Awaitable[None]]) -> None:
+        self._storage = storage
+        self._happenings = [happening]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    async def write(self, *changes: Change) -> Written:
+        while self._happenings:
+            await self._happenings.pop()()
+        return await self._storage.write(*changes)
+
+
 # Failures
+
+
+async def test_a_file_without_bytes_fails_at_once(shelf: Shelf) -> None:
+    """VS-08: nothing brings them back."""
+    shelf.hire()
+    rain = await shelf.file(RAIN)
+    await shelf.lose(rain)
+    store_id = await shelf.store(rain)
+    assert (await shelf.settled(store_id)).file_counts == FileCounts(failed=1, total=1)
+    entry = await shelf.entry(store_id, rain)
+    assert entry.error == StoreFileError("server_error", "The file has been deleted.")
+    assert entry.attempt == 1
+
+
+async def test_files_to_be_read_lie_where_nobody_else_looks(shelf: Shelf) -> None:
+    shelf.hire()
+    await shelf.settled(await shelf.store(await shelf.file(RAIN)))
+    (folder,) = shelf.ports.settings.data_dir.glob("desk-*/reading")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 async def test_files_that_cannot_be_reached_are_tried_until_they_can(
@@ -529,11 +602,12 @@ async def test_what_a_killed_process_left_to_be_read_is_removed(shelf: Shelf) ->
 
 
 async def test_chunks_get_their_vectors(tmp_path: Path) -> None:
-    async with shelved(tmp_path, embedder=Compass()) as shelf:
+    compass = Compass()
+    async with shelved(tmp_path, embedder=compass) as shelf:
         shelf.hire()
         store_id = await shelf.store(await shelf.file(RAIN))
         await shelf.settled(store_id)
-        (hit,) = await shelf.ports.chunks.nearest(store_id, NORTH, 10)
+        (hit,) = await shelf.ports.chunks.nearest(store_id, compass.north, 10)
         assert hit.chunk.text == RAIN
 
 
@@ -548,6 +622,15 @@ async def test_without_the_embedding_model_a_file_is_found_by_its_words(tmp_path
             store = await shelf.settled(store_id)
         assert store.file_counts == FileCounts(completed=1, total=1)
         assert compass.asked == 1
-        assert [one["event"] for one in logs] == ["chunks_not_embedded"]
-        assert not await shelf.ports.chunks.nearest(store_id, NORTH, 10)
+        assert logs == [
+            {
+                "event": "chunks_not_embedded",
+                "log_level": "warning",
+                "store_id": store_id,
+                "file_id": rain,
+                "model": "compass",
+                "cause": "The endpoint 'x' could not be reached.",
+            }
+        ]
+        assert not await shelf.ports.chunks.nearest(store_id, compass.north, 10)
         assert await shelf.found(store_id, "rain") == [rain]

@@ -1,5 +1,6 @@
 """From a setting to a place for bytes."""
 
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ async def test_a_folder_is_made_when_it_is_missing(tmp_path: Path, form: str) ->
     folder = tmp_path / "not" / "yet"
     await files_from(form.format(folder)).write("file-a", some_bytes())
     assert (folder / "file-a").read_bytes() == b"abc"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 async def test_a_relative_folder_is_taken_from_here(

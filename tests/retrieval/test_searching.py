@@ -21,7 +21,7 @@ from understudy.storage.changes import (
     NewEntry,
     RemoveEntry,
 )
-from understudy.storage.chunks import Chunk, IndexedChunk
+from understudy.storage.chunks import Chunk, IndexedChunk, Vector
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.upstream.base import Embedder, Reranker
@@ -39,6 +39,7 @@ class Meanings:
         self.meanings = [meaning.split() for meaning in meanings]
         self.asked: list[Sequence[str]] = []
         self.broken: Exception | None = None
+        self.model = "meanings"
 
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         self.asked.append(texts)
@@ -73,6 +74,17 @@ class Taste:
         """There is nothing to release."""
 
 
+def _file(file_id: str) -> Insert:
+    return Insert(
+        kind="file",
+        project_id=PROJECT,
+        id=file_id,
+        created_at=NOW,
+        body=b"{}",
+        purpose="assistants",
+    )
+
+
 class Library:
     """Stores with files in them, and searches over them."""
 
@@ -98,6 +110,8 @@ class Library:
     ) -> None:
         """Add a file that is read already."""
         new = NewEntry(file_id=file_id, filename=f"{file_id}.txt", attributes=attributes or {})
+        if await self.storage.missing_files(PROJECT, [file_id]):
+            await self.storage.write(_file(file_id))
         await self.storage.write(
             AddEntries(project_id=PROJECT, store_id=store_id, created_at=NOW, entries=(new,))
         )
@@ -131,9 +145,10 @@ class Library:
         return await searching.search(project_id, stores, Wanted(queries=queries, **wanted))
 
     async def _batches(self, texts: Sequence[str]) -> AsyncIterator[Sequence[IndexedChunk]]:
-        vectors: Sequence[bytes | None] = [None] * len(texts)
+        vectors: Sequence[Vector | None] = [None] * len(texts)
         if self.embedder is not None:
-            vectors = await self.embedder.embed(texts)
+            embedded = await self.embedder.embed(texts)
+            vectors = [Vector(self.embedder.model, vector) for vector in embedded]
         start = 0
         batch = []
         for text, vector in zip(texts, vectors, strict=True):
@@ -279,6 +294,17 @@ async def test_files_without_vectors_are_found_by_their_words(library: Library) 
     plain = await library.ask("cats")
     library.embedder = Meanings("cat", "ship")
     assert await library.ask("cats") == plain
+
+
+async def test_files_with_vectors_of_another_model_are_found_by_their_words(
+    library: Library,
+) -> None:
+    """Numbers of another model would look like scores and mean nothing."""
+    library.embedder = Meanings("cat feline pet", "ship ocean boat")
+    await library.store("vs_1", {"file-1": [CATS, SHIPS]})
+    assert texts(await library.ask("feline")) == [CATS, SHIPS]
+    library.embedder.model = "another"
+    assert await library.ask("feline") == []
 
 
 async def test_when_the_model_fails_words_answer_with_one_warning(library: Library) -> None:

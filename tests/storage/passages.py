@@ -4,19 +4,21 @@ import struct
 from collections.abc import AsyncIterator, Sequence
 
 from understudy.retrieval.terms import index_terms
-from understudy.storage.chunks import Chunk, IndexedChunk
+from understudy.storage.chunks import Chunk, IndexedChunk, Vector
+
+MODEL = "model-one"
 
 
-def passage(text: str, vector: Sequence[float] | None = None) -> IndexedChunk:
+def passage(text: str, vector: Sequence[float] | None = None, model: str = MODEL) -> IndexedChunk:
     """Make a passage as the reading of a file does."""
     chunk = Chunk(text=text, start=0, end=len(text), tokens=len(text) // 4 + 1)
-    packed = None if vector is None else pack(vector)
+    packed = None if vector is None else pack(vector, model)
     return IndexedChunk(chunk=chunk, terms=index_terms(text), vector=packed)
 
 
-def pack(vector: Sequence[float]) -> bytes:
+def pack(vector: Sequence[float], model: str = MODEL) -> Vector:
     """Pack a vector as the port wants it."""
-    return struct.pack(f"<{len(vector)}f", *vector)
+    return Vector(model, struct.pack(f"<{len(vector)}f", *vector))
 
 
 async def batches(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.passages import batches, pack, passage
+from tests.storage.passages import MODEL, batches, pack, passage
 from understudy.retrieval.terms import query_terms
-from understudy.storage.chunks import ChunkIndex, Hit, IndexedChunk
+from understudy.storage.chunks import ChunkIndex, Hit, IndexedChunk, Vector
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 
 OPENERS: dict[str, Callable[[Path], ChunkIndex]] = {"sqlite": SqliteChunkIndex}
@@ -302,7 +302,8 @@ async def test_the_nearest_vectors_are_found(index: ChunkIndex) -> None:
             passage("without"),
             passage("north-east", [0.6, 0.8]),
             passage("west", [-1, 0]),
-            passage("of another model", [0, 1, 0]),
+            passage("of another length", [0, 1, 0]),
+            passage("of another model", [0, 1], "model-two"),
         ),
     )
 
@@ -325,7 +326,32 @@ async def test_vectors_follow_what_is_put_dropped_and_asked_for(index: ChunkInde
     assert [hit.entry for hit in hits] == list(range(2, 30))
     assert [hit.entry for hit in some] == [3, 5]
     assert await index.nearest("vs_unknown", pack([1, 0]), 5) == ()
-    assert list(await index.nearest(STORE, b"", 5)) == []
+    assert list(await index.nearest(STORE, Vector(MODEL, b""), 5)) == []
+
+
+async def test_vectors_of_two_models_are_found_by_their_own(index: ChunkIndex) -> None:
+    await index.put(STORE, 1, batches(passage("new", [0, 1]), passage("old", [0, 1], "model-two")))
+    for model, text in [(MODEL, "new"), ("model-two", "old"), (MODEL, "new")]:
+        hits = await index.nearest(STORE, pack([0, 1], model), 5)
+        assert [hit.chunk.text for hit in hits] == [text]
+
+
+async def test_entries_without_vectors_of_a_model_are_known(index: ChunkIndex) -> None:
+    await index.put(STORE, 1, batches(passage("all", [0, 1]), passage("of it", [1, 0])))
+    await index.put(STORE, 2, batches(passage("a part", [0, 1]), "and a part without"))
+    await index.put(STORE, 3, batches(passage("of another model", [0, 1], "model-two")))
+    await index.put(STORE, 4, batches())
+    await index.put(STORE, 5, batches("without"))
+
+    assert list(await index.entries_without_vectors(STORE, MODEL)) == [2, 3, 5]
+    assert list(await index.entries_without_vectors(STORE, "model-two")) == [1, 2, 5]
+    assert list(await index.entries_without_vectors("vs_unknown", MODEL)) == []
+
+
+async def test_a_term_may_hold_what_means_something_to_the_database(index: ChunkIndex) -> None:
+    await index.put(STORE, 1, batches("a word"))
+    for term in ['word"', '"', '" OR "word', "word* OR x", "NEAR(word)"]:
+        assert list(await index.search(STORE, ["word", term], 5)) != []
 
 
 async def test_many_passages_of_many_entries_are_all_found(index: ChunkIndex) -> None:

@@ -1,11 +1,14 @@
 """What is particular to the chunk index in SQLite files."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -77,6 +80,48 @@ async def test_another_process_reads_what_was_put(index: SqliteChunkIndex, folde
     assert await texts(other, "word") == ["second word"]
     assert [hit.entry for hit in await other.nearest(STORE, pack([1, 0]), 5)] == [2]
     await other.close()
+
+
+async def test_what_another_process_deletes_is_closed(
+    index: SqliteChunkIndex, folder: Path
+) -> None:
+    other = SqliteChunkIndex(folder)
+    for store_id in (STORE, "vs_two"):
+        await index.put(store_id, 1, batches(passage("word", [1, 0])))
+        await other.nearest(store_id, pack([1, 0]), 5)
+    await index.drop_store(STORE)
+    assert _deleted_but_open(folder) != set()
+
+    await other.search("vs_two", ["word"], 5)
+
+    assert _deleted_but_open(folder) == set()
+    await other.close()
+
+
+async def test_what_another_process_makes_anew_is_read_anew(
+    index: SqliteChunkIndex, folder: Path
+) -> None:
+    """The new file has as many publications and drops as the old one had."""
+    other = SqliteChunkIndex(folder)
+    for text in ("old", "new"):
+        await index.put(STORE, 1, batches(passage(text, [1, 0])))
+        (hit,) = await other.nearest(STORE, pack([1, 0]), 5)
+        assert hit.chunk.text == text
+        await index.drop_store(STORE)
+    await other.close()
+
+
+async def test_searches_do_not_wait_for_the_threads_of_others(index: SqliteChunkIndex) -> None:
+    await index.put(STORE, 1, batches("word"))
+    shared = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(shared)
+    held = Event()
+    try:
+        shared.submit(held.wait, 60)
+        async with asyncio.timeout(30):
+            assert await texts(index, "word") == ["word"]
+    finally:
+        held.set()
 
 
 KILLED = """
@@ -203,7 +248,7 @@ async def test_what_is_dropped_leaves_the_full_text_index(
 
 
 async def test_vectors_beyond_the_cache_are_read_from_the_file(folder: Path) -> None:
-    index = SqliteChunkIndex(folder, vector_cache_bytes=100)
+    index = SqliteChunkIndex(folder, vector_cache_bytes_max=100)
     vectors = [passage(f"{number}", [1, number]) for number in range(700)]
     await index.put(STORE, 1, batches(*vectors, size=50))
 
@@ -222,6 +267,15 @@ def test_numpy_is_not_imported_before_it_is_needed() -> None:
 
 def _files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def _deleted_but_open(folder: Path) -> set[str]:
+    """Return the files of the folder that this process has open, though they are deleted."""
+    held = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            held.add(str(descriptor.readlink()))
+    return {one for one in held if one.startswith(str(folder)) and one.endswith("(deleted)")}
 
 
 def _damage(folder: Path, damage: bytes) -> None:

@@ -14,6 +14,7 @@ from understudy.storage.changes import (
     EndEntry,
     ForgetEntryIndex,
     ForgetStoreIndex,
+    Insert,
     NewEntry,
     ReleaseEntry,
     RemoveEntry,
@@ -27,6 +28,7 @@ from understudy.storage.records import (
     Slice,
     StoredEntry,
     Tally,
+    Turns,
     UnknownCursor,
 )
 from understudy.wire.objects.vector_stores import FileCounts, StoreFileError
@@ -34,6 +36,17 @@ from understudy.wire.objects.vector_stores import FileCounts, StoreFileError
 from .rows import ACME, NOW, OTHER, plain_row, within
 
 UNREADABLE = StoreFileError("invalid_file", "The file could not be read.")
+
+
+@pytest.fixture
+async def storage(storage: Storage) -> Storage:
+    """Give a database with nine files."""
+    await storage.write(*(a_file(f"file-{number}") for number in range(1, 10)))
+    return storage
+
+
+def a_file(file_id: str, project_id: str = ACME) -> Insert:
+    return plain_row("file", file_id, NOW, project_id=project_id, purpose="assistants")
 
 
 async def make_stores(storage: Storage, *store_ids: str, **fields: Any) -> None:
@@ -104,7 +117,9 @@ def ids(entries: Entries) -> list[str]:
 async def ingestible(
     storage: Storage, now: float = NOW, limit: int = 10, after: str = ""
 ) -> list[str]:
-    return [entry.file_id for entry in await storage.ingestible(now, limit, after)]
+    """Return what is due after a turn of this store."""
+    turns = Turns(stores={ACME: after})
+    return [entry.file_id for entry in await storage.ingestible(now, limit, turns)]
 
 
 async def test_an_added_file_is_in_progress_and_keeps_what_was_given(storage: Storage) -> None:
@@ -150,6 +165,27 @@ async def test_files_join_only_a_store_of_their_project_that_is_there(storage: S
     assert await listed(storage) == []
 
 
+@pytest.mark.parametrize("why", ["deleted", "of another project", "never there"])
+async def test_only_files_that_are_there_join_a_store(storage: Storage, why: str) -> None:
+    """ERR-43, FILE-07: whoever looked at the file before may look again. All of them or none."""
+    await make_stores(storage, "vs_1")
+    if why == "deleted":
+        await storage.write(a_file("file-x"))
+        await storage.write(Delete(kind="file", project_id=ACME, id="file-x", now=NOW))
+    elif why == "of another project":
+        await storage.write(a_file("file-x", OTHER))
+    with pytest.raises(Conflict):
+        await storage.write(adding("file-1", "file-x", batch_id="vsfb_1"))
+    assert await listed(storage) == []
+    assert await storage.batch(ACME, "vs_1", "vsfb_1") is None
+
+
+async def test_a_file_that_is_named_twice_joins_once(storage: Storage) -> None:
+    await make_stores(storage, "vs_1")
+    await storage.write(adding("file-1", "file-1"))
+    assert await listed(storage) == ["file-1"]
+
+
 async def test_another_project_neither_sees_nor_changes_what_is_in_a_store(
     storage: Storage,
 ) -> None:
@@ -186,6 +222,19 @@ async def test_counts_and_usage_follow_from_the_files(storage: Storage) -> None:
     await storage.write(CancelBatch(project_id=ACME, batch_id="vsfb_1"), removing("file-1"))
     counts = FileCounts(completed=1, failed=1, cancelled=1, total=3)
     assert (await storage.tallies(["vs_1"]))["vs_1"] == Tally(counts=counts, usage_bytes=5)
+
+
+async def test_whether_something_is_in_progress(storage: Storage) -> None:
+    """RUN-24: whoever waits asks often, so nothing is counted."""
+    await make_stores(storage, "vs_1", "vs_2")
+    await storage.write(adding("file-1"), adding("file-2", store_id="vs_2"))
+    assert await storage.has_entries_in_progress(["vs_1"])
+    await finish(storage, "file-1")
+    assert not await storage.has_entries_in_progress(["vs_1"])
+    assert await storage.has_entries_in_progress(["vs_1", "vs_2"])
+    await storage.write(removing("file-2", "vs_2"))
+    assert not await storage.has_entries_in_progress(["vs_1", "vs_2"])
+    assert not await storage.has_entries_in_progress([])
 
 
 async def test_a_file_that_is_added_again_takes_the_place_of_the_first(storage: Storage) -> None:
@@ -284,7 +333,6 @@ async def test_a_deleted_file_leaves_all_stores_and_a_deleted_store_loses_its_fi
 ) -> None:
     """FILE-07, VS-10."""
     await make_stores(storage, "vs_1", "vs_2")
-    await storage.write(plain_row("file", "file-1", NOW, purpose="assistants"))
     await storage.write(adding("file-1", "file-2"), adding("file-1", "file-2", store_id="vs_2"))
     await storage.write(Delete(kind="file", project_id=ACME, id="file-1", now=NOW))
     assert await listed(storage) == await listed(storage, store_id="vs_2") == ["file-2"]
@@ -406,6 +454,22 @@ async def test_stores_take_turns(storage: Storage) -> None:
     assert await ingestible(storage, limit=3, after="vs_4") == in_turn[:3]
     await storage.write(Delete(kind="vector_store", project_id=ACME, id="vs_2", now=NOW))
     assert await ingestible(storage, limit=3, after="vs_1") == ["file-6", "file-1", "file-2"]
+
+
+async def test_projects_take_turns_however_many_stores_they_have(storage: Storage) -> None:
+    """And each goes on with the store behind that of its own last turn."""
+    await make_stores(storage, "vs_1", "vs_2", "vs_3")
+    await make_stores(storage, "vs_0", "vs_9", project_id=OTHER)
+    await storage.write(*(a_file(f"file-{name}", OTHER) for name in "abc"))
+    await storage.write(*(adding(f"file-{n}", store_id=f"vs_{n}") for n in (1, 2, 3)))
+    await storage.write(adding("file-a", "file-b", store_id="vs_9", project_id=OTHER))
+    await storage.write(adding("file-c", store_id="vs_0", project_id=OTHER))
+    assert await ingestible(storage) == [f"file-{name}" for name in "1c2a3b"]
+    turns = Turns(project_id=ACME, stores={ACME: "vs_2", OTHER: "vs_0"})
+    due = await storage.ingestible(NOW, 3, turns)
+    assert [entry.file_id for entry in due] == ["file-a", "file-3", "file-c"]
+    due = await storage.ingestible(NOW, 1, Turns(project_id=OTHER))
+    assert [entry.file_id for entry in due] == ["file-1"]
 
 
 async def test_an_expired_store_has_no_turn(storage: Storage) -> None:

@@ -15,7 +15,7 @@ from understudy.operations import assistants, threads, vector_store_files, vecto
 from understudy.operations.ports import Caller
 from understudy.retrieval.store_use import touch
 from understudy.retrieval.terms import index_terms
-from understudy.storage.changes import AddEntries, ClaimEntry, EndEntry, NewEntry, Replace
+from understudy.storage.changes import AddEntries, ClaimEntry, EndEntry, Insert, NewEntry, Replace
 from understudy.storage.chunks import Chunk, IndexedChunk
 from understudy.storage.records import Scope, StoredEntry
 from understudy.tools.file_search import (
@@ -94,13 +94,21 @@ async def store(stage: Stage, *texts: str, caller: Caller = ME, **fields: Any) -
 async def add(stage: Stage, store_id: str, caller: Caller = ME) -> StoredEntry:
     """Add a file to a store; it waits to be ingested."""
     storage, file_id = stage.ports.storage, new_file_id()
+    file = Insert(
+        kind="file",
+        project_id=caller.project_id,
+        id=file_id,
+        created_at=stage.ports.now,
+        body=b"{}",
+        purpose="assistants",
+    )
     added = AddEntries(
         project_id=caller.project_id,
         store_id=store_id,
         created_at=stage.ports.now,
         entries=(NewEntry(file_id=file_id, filename="a.txt"),),
     )
-    await storage.write(added)
+    await storage.write(file, added)
     entry = await storage.entry(caller.project_id, store_id, file_id)
     assert entry is not None
     return entry
@@ -380,7 +388,7 @@ async def test_a_damaged_index_fails_the_run_and_says_which_store(
 ) -> None:
     """RUN-1A: waiting for it until the run expires would help nobody."""
     store_id = await store(stage, RAIN)
-    await stage.ports.chunks.close()
+    stage.ports.chunks._files.close()  # type: ignore[attr-defined]
     folder = stage.ports.settings.indexes_folder
     (folder / f"{store_id}.sqlite3").write_bytes(b"no database at all, and long enough to be one")
     client = await ask(stage, of_thread=store_id)

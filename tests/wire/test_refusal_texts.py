@@ -1,6 +1,7 @@
 """Each refusal of a bad parameter in the words, with the param and the code, of the hosted API."""
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from understudy.errors import InvalidRequest
 from understudy.wire.era import Era
-from understudy.wire.params import assistants, messages, runs, threads
+from understudy.wire.params import assistants, messages, runs, threads, vector_store_files
 from understudy.wire.params.path_ids import check_id
 
 
@@ -304,3 +305,35 @@ def test_err_05_reports_known_keys_in_order_before_unknown_ones() -> None:
 def test_a_refusal_does_not_repeat_an_enormous_value() -> None:
     error = _refusal(messages.parse_create, {"role": "x" * 100_000, "content": "x"})
     assert len(error.message) < 400
+
+
+@pytest.mark.parametrize(
+    ("number", "message", "code"),
+    [
+        (
+            "1e999",
+            "decimal above maximum value. Expected a value <= {}, but got inf instead.",
+            "decimal_above_max_value",
+        ),
+        (
+            "-1e999",
+            "decimal below minimum value. Expected a value >= -{}, but got -inf instead.",
+            "decimal_below_min_value",
+        ),
+    ],
+)
+def test_err_29_names_the_place_of_a_number_that_no_float_can_hold(
+    number: str, message: str, code: str
+) -> None:
+    body = f'{{"file_id": "file-1", "attributes": {{"a": {number}}}}}'
+    with pytest.raises(InvalidRequest) as caught:
+        vector_store_files.parse_add(body.encode())
+    path = "attributes.a"
+    text = message.format(sys.float_info.max)
+    assert _shown(caught.value) == (f"Invalid '{path}': {text}", path, code)
+
+
+def test_a_body_that_is_no_json_is_that_first() -> None:
+    """ERR-13: whatever its numbers are."""
+    with pytest.raises(InvalidRequest, match="could not parse the JSON body"):
+        vector_store_files.parse_add(b'{"attributes": {"a": 1e999},}')

@@ -263,16 +263,31 @@ def test_a_list_of_files_is_filtered_by_status() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["-1", "1.5", "x", "٣", "1" * 10])
-def test_a_place_in_a_file_is_a_number(text: str) -> None:
-    """ERR-22."""
+def test_a_place_in_a_file_may_be_left_out() -> None:
     assert parse_ordinal("page", "12", default=0) == 12
     assert parse_ordinal("page", None, default=0) == parse_ordinal("page", "", default=0) == 0
+
+
+NO_INTEGER = "Invalid type for 'page': expected an integer, but got a string instead."
+BELOW = "Invalid 'page': integer below minimum value. Expected a value >= 0, but got -1 instead."
+ABOVE = (
+    "Invalid 'page': integer above maximum value. "
+    "Expected a value <= 999999999, but got 1000000000 instead."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *(("1.5", NO_INTEGER), ("x", NO_INTEGER), ("٣", NO_INTEGER)),
+        *(("-1", BELOW), ("1000000000", ABOVE)),
+    ],
+)
+def test_a_place_in_a_file_is_a_number(text: str, message: str) -> None:
+    """ERR-22, ERR-29."""
     with pytest.raises(InvalidRequest) as caught:
         parse_ordinal("page", text, default=0)
-    assert caught.value.message == (
-        "Invalid type for 'page': expected an integer, but got a string instead."
-    )
+    assert caught.value.message == message
 
 
 def test_a_search_needs_a_question_only() -> None:

@@ -10,7 +10,8 @@ writes, too, or is dropped by the sweeper, who alone knows that nobody is writin
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from understudy.retrieval.document import Unreadable
 from understudy.retrieval.embedding import with_vectors
 from understudy.retrieval.reading.reader import Reader
 from understudy.storage.changes import ClaimEntry, EndEntry, ReleaseEntry
-from understudy.storage.records import StoredEntry
+from understudy.storage.records import StoredEntry, Turns
 from understudy.wire.objects.vector_stores import StoreFileError
 
 log = structlog.get_logger("understudy.engine")
@@ -35,7 +36,7 @@ SORRY = "Sorry, something went wrong."
 
 
 class Ingestion:
-    """Ingests entries, at most ``ingestions_max`` at a time; stores take turns."""
+    """Ingests entries, at most ``ingestions_max`` at a time; projects take turns."""
 
     def __init__(self, ports: Ports, reader: Reader) -> None:
         self._ports = ports
@@ -48,8 +49,10 @@ class Ingestion:
         self._places_max = ports.settings.ingestions_max
         self._attempts: dict[int, int] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._places_held: Counter[str] = Counter()
         self._place_is_free = asyncio.Event()
-        self._last_store = ""
+        self._last_project = ""
+        self._last_stores: dict[str, str] = {}
 
     async def take_entries(self) -> None:
         """Ingest what there is, until cancelled; a database that is down is only logged."""
@@ -65,7 +68,7 @@ class Ingestion:
     async def _recover_indexes(self) -> None:
         ports = self._ports
         try:
-            await recover_indexes(ports.storage, ports.chunks, ports.dispatch)
+            await recover_indexes(ports.storage, ports.chunks, ports.dispatch, self._embedder)
         except Refusal as refusal:
             log.warning("indexes_not_recovered", cause=refusal.message)
 
@@ -73,30 +76,46 @@ class Ingestion:
         if len(self._tasks) >= self._places_max:
             return
         now = self._ports.clock.now()
-        waiting = await self._storage.ingestible(now, self._places_max, self._last_store)
+        turns = Turns(project_id=self._last_project, stores=self._last_stores)
+        waiting = await self._storage.ingestible(now, self._places_max, turns)
         # An entry in work is among them when its lease could not be renewed in time.
         free = [entry for entry in waiting if entry.entry not in self._tasks]
-        for entry in free[: self._places_max - len(self._tasks)]:
-            await self._claim(entry)
+        for entry in free:
+            if self._has_place(entry, free):
+                await self._claim(entry)
+
+    def _has_place(self, entry: StoredEntry, waiting: Sequence[StoredEntry]) -> bool:
+        """Return whether a place is free for the entry; one project does not take the last one.
+
+        Otherwise two files that take minutes would hold up all other projects.
+        """
+        project_id = entry.project_id
+        others_wait = any(one.project_id != project_id for one in waiting)
+        share = self._places_max - 1 if others_wait else self._places_max
+        is_free = len(self._tasks) < self._places_max
+        return is_free and self._places_held[project_id] < max(share, 1)
 
     async def _claim(self, entry: StoredEntry) -> None:
         until = self._ports.clock.now() + self._lease_seconds
         order = ClaimEntry(entry=entry.entry, attempt=entry.attempt, lease_until=until)
         if not (await self._storage.write(order)).applied:
             return
-        self._last_store = entry.store_id
+        self._last_project = entry.project_id
+        self._last_stores[entry.project_id] = entry.store_id
+        self._places_held[entry.project_id] += 1
         self._attempts[entry.entry] = entry.attempt + 1
         task = asyncio.create_task(self._ingest(entry), name=f"entry {entry.entry}")
         self._tasks[entry.entry] = task
-        task.add_done_callback(partial(self._ended, entry.entry))
+        task.add_done_callback(partial(self._ended, entry))
 
-    def _ended(self, entry: int, task: asyncio.Task[None]) -> None:
-        del self._attempts[entry]
-        del self._tasks[entry]
+    def _ended(self, entry: StoredEntry, task: asyncio.Task[None]) -> None:
+        del self._attempts[entry.entry]
+        del self._tasks[entry.entry]
+        self._places_held[entry.project_id] -= 1
         self._place_is_free.set()
         if not task.cancelled() and task.exception() is not None:
             # The row is as it was: the entry is taken again when its lease is over.
-            log.error("ingestion_broke", entry=entry, exc_info=task.exception())
+            log.error("ingestion_broke", entry=entry.entry, exc_info=task.exception())
 
     async def _wait_for_more(self) -> None:
         """Wait for an announcement or an end; what nobody announced is found after a while."""
@@ -180,7 +199,10 @@ class Ingestion:
                 size_tokens=entry.size_tokens,
                 overlap_tokens=entry.overlap_tokens,
             )
-            async with aclosing(with_vectors(batches, self._embedder)) as indexed:
+            with_them = with_vectors(
+                batches, self._embedder, store_id=entry.store_id, file_id=entry.file_id
+            )
+            async with aclosing(with_them) as indexed:
                 size = await self._ports.chunks.put(entry.store_id, entry.entry, indexed)
         finally:
             path.unlink(missing_ok=True)
@@ -191,7 +213,11 @@ class Ingestion:
         try:
             await _copy(self._ports.files.read(entry.file_id), path)
         except KeyError as error:
-            raise Unreadable("server_error", "The file has been deleted.") from error
+            raise _FileGone("server_error", "The file has been deleted.") from error
+
+
+class _FileGone(Unreadable):
+    """Nothing is under the key of the file, and nothing comes back there."""
 
 
 def _attempts_max(error: Exception) -> int:
@@ -199,7 +225,10 @@ def _attempts_max(error: Exception) -> int:
     if isinstance(error, Unavailable | OSError):
         # The database, the files or the disk are down for a while: the file is not to blame.
         return OUTAGE_ATTEMPTS_MAX
+    if isinstance(error, _FileGone):
+        return 1
     if isinstance(error, Unreadable) and error.code != "server_error":
+        # The file's own fault. A reader that somebody else has stopped says server_error.
         return 1
     return ATTEMPTS_MAX
 
@@ -220,6 +249,6 @@ async def _copy(chunks: AsyncIterator[bytes], path: Path) -> None:
 
 def _empty(folder: Path) -> None:
     """Make the folder, without what a killed process left in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in folder.iterdir():
         left.unlink()

@@ -55,7 +55,8 @@ def _path(url: str) -> Path:
 def _folder(path: Path) -> ObjectStoreFiles:
     folder = path.expanduser().absolute()
     try:
-        return ObjectStoreFiles(LocalStore(folder, mkdir=True), str(folder))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return ObjectStoreFiles(LocalStore(folder), str(folder))
     except (BaseError, OSError, ValueError) as error:
         raise Misconfigured(f"The folder '{folder}' for files cannot be opened: {error}") from error
 

@@ -1,6 +1,7 @@
 """The text of a file in a vector store, as it was read: whole, and in chunks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from msgspec import Struct
 
@@ -12,8 +13,10 @@ from understudy.storage.chunks import Chunk
 from understudy.storage.records import StoredEntry
 from understudy.wire.objects.vector_stores import FileContentPage, FoundText, StoredChunk
 
+# The official clients read the first page only, so it holds all but the largest texts.
+TEXT_BYTES_MAX = 64 * 1024 * 1024
 # About a megabyte of text in chunks of the usual size.
-CHUNKS_PER_PAGE = 500
+CHUNKS_AT_ONCE = 500
 
 
 class StoredChunks(Struct, frozen=True):
@@ -28,6 +31,8 @@ async def text_page(
 ) -> FileContentPage:
     """Return the parsed text from the ``first`` chunk on, without overlaps (VS-13).
 
+    A page ends before the chunk with which it would have more than TEXT_BYTES_MAX.
+
     Raises NotFound for a file that is not in the store (ERR-65), InvalidRequest for one that is
     not completed, and for a store that has expired.
     """
@@ -36,31 +41,39 @@ async def text_page(
     if entry is None:
         raise NotFound("Not found")
     _refuse_unread(entry)
-    # The chunk before the first one tells where its text has to go on.
-    before = min(first, 1)
-    found = await ports.chunks.chunks(
-        store_id,
-        entry.entry,
-        after=first - before - 1,
-        limit=before + CHUNKS_PER_PAGE + 1,
-    )
-    known = [chunk for _, chunk in found[:before]]
-    page = [chunk for _, chunk in found[before : before + CHUNKS_PER_PAGE]]
-    has_more = len(found) > before + CHUNKS_PER_PAGE
+    texts: list[str] = []
+    size_bytes, next_page = 0, None
+    async with aclosing(_new_parts(ports, entry, first)) as parts:
+        async for ordinal, text in parts:
+            size_bytes += len(text.encode("utf-8", "surrogatepass"))
+            if texts and size_bytes > TEXT_BYTES_MAX:
+                next_page = str(ordinal)
+                break
+            texts.append(text)
     return FileContentPage(
-        data=[FoundText(text="".join(_new_parts(known, page)))],
-        has_more=has_more,
-        next_page=str(first + CHUNKS_PER_PAGE) if has_more else None,
+        data=[FoundText(text="".join(texts))],
+        has_more=next_page is not None,
+        next_page=next_page,
     )
 
 
-def _new_parts(known: Sequence[Chunk], page: Sequence[Chunk]) -> Iterator[str]:
+async def _new_parts(
+    ports: Ports, entry: StoredEntry, first: int
+) -> AsyncGenerator[tuple[int, str]]:
     """Yield of each chunk what no chunk before it has; blanks between chunks become a line end."""
-    end = known[-1].end if known else page[0].start if page else 0
-    for chunk in page:
-        gap = "\n" if chunk.start > end else ""
-        yield gap + chunk.text[max(0, end - chunk.start) :]
-        end = max(end, chunk.end)
+    end: int | None = None
+    # The chunk before the first one tells where its text has to go on.
+    after = max(first - 1, 0) - 1
+    while found := await ports.chunks.chunks(
+        entry.store_id, entry.entry, after=after, limit=CHUNKS_AT_ONCE
+    ):
+        for ordinal, chunk in found:
+            known = chunk.start if end is None else end
+            if ordinal >= first:
+                gap = "\n" if chunk.start > known else ""
+                yield ordinal, gap + chunk.text[max(0, known - chunk.start) :]
+            end = max(known, chunk.end)
+        after = found[-1][0]
 
 
 async def chunks_page(

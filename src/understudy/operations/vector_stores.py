@@ -39,11 +39,16 @@ class Stores(Struct, frozen=True):
 
 async def create(ports: Ports, caller: Caller, new: NewVectorStore) -> VectorStore:
     """Create a vector store; its files are ingested from now on (VS-02, VS-05)."""
-    store, changes = await prepare(ports, caller, new)
     count = len(set(new.file_ids))
-    made = shown(store, Tally(counts=FileCounts(in_progress=count, total=count)), ports.now)
-    answers = caller.answers("vector_store", encode(made), (), ports.now)
-    await ports.storage.write(*answers, *changes)
+
+    async def attempt() -> VectorStore:
+        store, changes = await prepare(ports, caller, new)
+        made = shown(store, Tally(counts=FileCounts(in_progress=count, total=count)), ports.now)
+        answers = caller.answers("vector_store", encode(made), (), ports.now)
+        await ports.storage.write(*answers, *changes)
+        return made
+
+    made = await retried(attempt)
     if count:
         await ports.dispatch.announce_entries()
     return made
@@ -54,7 +59,8 @@ async def prepare(
 ) -> tuple[VectorStore, tuple[Change, ...]]:
     """Return a new store, and what has to be written for it. Raises before anything is.
 
-    If it has files, call ``dispatch.announce_entries`` after the write.
+    The write meets a Conflict when a file is deleted meanwhile. If there are files, call
+    ``dispatch.announce_entries`` after it.
     """
     entries = await entries_for(ports, caller, new.file_ids, new.chunking)
     store = _made(new, ports.now)

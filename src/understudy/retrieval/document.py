@@ -22,12 +22,16 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 class Unreadable(UnderstudyError):
-    """The file cannot be made into text; ``code`` and ``message`` are for its owner (VS-08)."""
+    """The file cannot be made into text; ``code`` and ``message`` are for its owner (VS-08).
 
-    def __init__(self, code: UnreadableCode, message: str) -> None:
-        super().__init__(message)
+    ``detail`` is for the log of the server, as is ``str`` of it all; it quotes no file.
+    """
+
+    def __init__(self, code: UnreadableCode, message: str, detail: str = "") -> None:
+        super().__init__(f"{message} ({detail})" if detail else message)
         self.code: UnreadableCode = code
         self.message = message
+        self.detail = detail
 
 
 UNSUPPORTED = "The file type is not supported."

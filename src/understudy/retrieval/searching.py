@@ -25,7 +25,7 @@ from understudy.retrieval.filters import matches
 from understudy.retrieval.fusion import Weights, fused, merged
 from understudy.retrieval.terms import query_terms
 from understudy.storage.base import VectorStores
-from understudy.storage.chunks import Chunk, ChunkIndex, Hit
+from understudy.storage.chunks import Chunk, ChunkIndex, Hit, Vector
 from understudy.storage.records import StoredEntry
 from understudy.upstream.base import Embedder, Reranker
 from understudy.wire.objects.vector_stores import Attributes
@@ -111,17 +111,18 @@ class Searching:
         """Return the questions with their terms, and with vectors if the model gives any."""
         texts = [text for text in dict.fromkeys(wanted.queries) if text.strip()]
         weights = _weights(wanted.hybrid)
-        vectors: Sequence[bytes] | None = None
+        vectors: Sequence[Vector | None] = [None] * len(texts)
         if self._embedder is not None and weights.embedding > 0 and texts:
-            vectors = await self._unless_failing("embedding", self._embedder.embed(texts))
+            embedded = _embedded(texts, self._embedder)
+            vectors = await self._unless_failing("embedding", embedded) or vectors
         return [
             _Question(
                 terms=query_terms(text),
-                vector=vectors[number] if vectors else None,
+                vector=vector,
                 weights=weights,
                 limit=max(CANDIDATES, wanted.max_results),
             )
-            for number, text in enumerate(texts)
+            for text, vector in zip(texts, vectors, strict=True)
         ]
 
     async def _hits(
@@ -208,7 +209,7 @@ class _Question(Struct, frozen=True, kw_only=True):
     """One query, ready to be asked of the index."""
 
     terms: Sequence[str]
-    vector: bytes | None
+    vector: Vector | None
     weights: Weights
     limit: int
 
@@ -216,6 +217,10 @@ class _Question(Struct, frozen=True, kw_only=True):
     def asks_for_words(self) -> bool:
         """Whether words count; without a vector there is nothing else to go by."""
         return self.weights.text > 0 or self.vector is None
+
+
+async def _embedded(texts: Sequence[str], embedder: Embedder) -> Sequence[Vector]:
+    return [Vector(embedder.model, vector) for vector in await embedder.embed(texts)]
 
 
 def _weights(hybrid: Mapping[str, float] | None) -> Weights:

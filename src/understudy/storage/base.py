@@ -31,9 +31,12 @@ from understudy.storage.records import (
     StoredBatch,
     StoredEntry,
     Tally,
+    Turns,
     UploadRecord,
 )
 from understudy.wire.objects.messages import Message
+
+NO_TURNS = Turns()
 
 
 class Objects(Protocol):
@@ -159,11 +162,17 @@ class VectorStores(Protocol):
         """Return the batch of the store, or None."""
         ...
 
-    async def ingestible(self, now: float, limit: int, after: str = "") -> Sequence[StoredEntry]:
+    async def has_entries_in_progress(self, store_ids: Collection[str]) -> bool:
+        """Return whether a file of these stores is still to be ingested."""
+        ...
+
+    async def ingestible(
+        self, now: float, limit: int, turns: Turns = NO_TURNS
+    ) -> Sequence[StoredEntry]:
         """Return entries in progress that no worker holds, in the order in which they are due.
 
-        The stores take turns, in a circle that begins behind the store ``after``, each with its
-        oldest entries, so that none waits for all the files of another.
+        The projects take turns, and so do the stores of each, with their oldest entries: nobody
+        waits for all the files of another. Both circles begin behind who had the last turn.
         """
         ...
 

@@ -158,8 +158,9 @@ class NewEntry(Struct, frozen=True, kw_only=True):
 
 
 class AddEntries(Struct, frozen=True, kw_only=True):
-    """Files that join a store, each in place of an earlier entry of it; Conflict without the store.
+    """Files that join a store, each in place of an earlier entry of it.
 
+    Conflict when the project does not have the store, or one of the files (any more).
     ``batch_id`` names the batch that they make up, which is added with them.
     """
 
@@ -224,9 +225,13 @@ class ReleaseEntry(Struct, frozen=True, kw_only=True):
 
 
 class IngestAgain(Struct, frozen=True, kw_only=True):
-    """The completed files of a store have to be ingested again, since its index is lost."""
+    """The completed files of a store have to be ingested again, since its index is lost.
+
+    ``entries`` are those of which something is lost; None stands for all.
+    """
 
     store_id: str
+    entries: tuple[int, ...] | None = None
 
 
 class ForgetEntryIndex(Struct, frozen=True, kw_only=True):

@@ -26,16 +26,22 @@ class Chunk(Struct, frozen=True, kw_only=True):
     page_last: int | None = None
 
 
-class IndexedChunk(Struct, frozen=True, kw_only=True):
-    """A chunk with what it is found by.
+class Vector(Struct, frozen=True):
+    """What a text means to a model: a unit vector of little-endian float32.
 
-    ``terms`` are separated by spaces. ``vector`` is a unit vector of little-endian float32, all of
-    one length in a store.
+    It says nothing to other models, and is compared with vectors of its own model only.
     """
+
+    model: str
+    packed: bytes
+
+
+class IndexedChunk(Struct, frozen=True, kw_only=True):
+    """A chunk with what it is found by; ``terms`` are separated by spaces."""
 
     chunk: Chunk
     terms: str
-    vector: bytes | None = None
+    vector: Vector | None = None
 
 
 class Hit(Struct, frozen=True, kw_only=True):
@@ -85,14 +91,18 @@ class ChunkIndex(Protocol):
     async def nearest(
         self,
         store_id: str,
-        vector: bytes,
+        vector: Vector,
         limit: int,
         entries: Collection[int] | None = None,
     ) -> Sequence[Hit]:
         """Return the chunks whose vectors are nearest (cosine, as 0..1), best first.
 
-        Vectors of another length than the query's are passed over.
+        Vectors of another model or length than the query's are passed over.
         """
+        ...
+
+    async def entries_without_vectors(self, store_id: str, model: str) -> Sequence[int]:
+        """Return the entries that have chunks without a vector of the model."""
         ...
 
     async def chunks(
@@ -101,8 +111,8 @@ class ChunkIndex(Protocol):
         """Return (ordinal, chunk) of an entry behind the ordinal ``after``, in order."""
         ...
 
-    async def is_readable(self, store_id: str) -> bool:
-        """Return whether there is an index of the store, of this release and undamaged."""
+    async def entries(self, store_id: str) -> Collection[int] | None:
+        """Return the entries that are there, or None without a readable index of this release."""
         ...
 
     async def drop_entry(self, store_id: str, entry: int) -> None:

@@ -132,6 +132,13 @@ class StoredEntry(Struct, frozen=True, kw_only=True):
     removed: bool = False
 
 
+class Turns(Struct, frozen=True, kw_only=True):
+    """Who had the last turn to be ingested: a project, and of each project a store."""
+
+    project_id: str = ""
+    stores: Mapping[str, str] = {}
+
+
 class Entries(Struct, frozen=True):
     """A page of the files of a store."""
 

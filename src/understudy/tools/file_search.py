@@ -36,6 +36,8 @@ QUERIES_MAX = 20  # as many as a search of a client has (VS-12)
 QUERY_CHARACTERS_MAX = 4_096
 INGESTION_SECONDS_MAX = 60.0  # RUN-24
 LOOK_AGAIN_SECONDS = 0.1
+LOOK_AGAIN_SECONDS_MAX = 1.0
+_LOOK_AGAIN_GROWTH = 1.5
 _FUNCTION: dict[str, Any] = {
     "type": "function",
     "function": {
@@ -155,11 +157,12 @@ class FileSearch:
 
     async def _until_ingested(self, store_ids: Sequence[str], give_up: float) -> None:
         """Wait for files that have just been attached, but not for ever, and not in every leg."""
+        pause = LOOK_AGAIN_SECONDS
         while self._clock.now() < give_up:
-            tallies = await self._storage.tallies(store_ids)
-            if not any(tally.counts.in_progress for tally in tallies.values()):
+            if not await self._storage.has_entries_in_progress(store_ids):
                 return
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * _LOOK_AGAIN_GROWTH, LOOK_AGAIN_SECONDS_MAX)
 
 
 def _named(resources: ToolResources) -> list[str]:

@@ -130,6 +130,11 @@ class Models(Protocol):
 class Embedder(Protocol):
     """One model that turns texts into vectors."""
 
+    @property
+    def model(self) -> str:
+        """Return the name of all that its vectors can be compared with."""
+        ...
+
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         """Return the vector of each text, in order: a unit vector of little-endian float32.
 

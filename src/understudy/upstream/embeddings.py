@@ -63,6 +63,11 @@ class Embeddings:
         self._busy_seconds_max = busy_seconds_max
         self._first_pause_seconds = first_pause_seconds
 
+    @property
+    def model(self) -> str:
+        """Return the model with the dimensions that it is asked for."""
+        return self._model if self._dimensions is None else f"{self._model}@{self._dimensions}"
+
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         """Return unit vectors; see the port."""
         vectors: list[bytes] = []

@@ -1,5 +1,6 @@
 """From the bytes of a request to a struct, or to the refusal that the hosted API gave."""
 
+import json
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,13 +34,18 @@ def decode(body: bytes, type_: type[T]) -> T:
 def _refusal(body: bytes, type_: type[Any], cause: Exception) -> InvalidRequest:
     """Return the first violation; a syntax error anywhere in the body comes before it."""
     try:
-        raw = msgspec.json.decode(body)
-        first_violation(raw, type_)
+        first_violation(_untyped(body), type_)
     except InvalidRequest as violation:
         return violation
-    except msgspec.ValidationError as error:
-        return InvalidRequest(f"Invalid request body: {error}.")
     except (ValueError, RecursionError):
         # msgspec reports bad UTF-8 and endless nesting as errors of Python's own.
         return InvalidRequest(_NOT_JSON)
     return InvalidRequest(f"Invalid request body: {cause}.")
+
+
+def _untyped(body: bytes) -> object:
+    """Return what the JSON says; a decimal that no float can hold becomes infinite."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        return json.loads(body)

@@ -7,8 +7,10 @@ raises the first thing that it finds, known keys in the order of the fields and 
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from math import inf
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from msgspec import inspect
@@ -314,6 +316,10 @@ def _visit_number(value: float, type_: inspect.Type, path: str) -> None:
         raise below_minimum(path, type_.ge, value, kind)
     if type_.le is not None and value > type_.le:
         raise above_maximum(path, type_.le, value, kind)
+    if value == inf:
+        raise above_maximum(path, sys.float_info.max, value, kind)
+    if value == -inf:
+        raise below_minimum(path, -sys.float_info.max, value, kind)
 
 
 # What the JSON values of a Python type, and the types of a parameter, are called in ERR-22. A

@@ -18,9 +18,9 @@ def encrypted() -> Unreadable:
     return invalid("it is encrypted.")
 
 
-def invalid(why: str) -> Unreadable:
+def invalid(why: str, detail: str = "") -> Unreadable:
     """Return the refusal of a broken file; ``why`` ends the sentence."""
-    return Unreadable("invalid_file", f"The file could not be parsed because {why}")
+    return Unreadable("invalid_file", f"The file could not be parsed because {why}", detail)
 
 
 def damaged() -> Unreadable:

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Self
 
 import msgspec
-import structlog
 
 from understudy.retrieval.document import Unreadable
 from understudy.retrieval.parsing.refusals import invalid
@@ -29,8 +28,6 @@ _START_SECONDS_MAX = 60
 # The kernel limits the processor time of a reading. A busy machine gives it only a share of that
 # time, which is not the file's fault either; so one that is idle is stopped later.
 _PATIENCE = 5
-
-log = structlog.get_logger("understudy.retrieval")
 
 
 class Answer:
@@ -63,8 +60,7 @@ class Answer:
             else:
                 self._seconds_left = _PATIENCE * self._seconds_max
         if isinstance(frame, Failed):
-            log.info("file_unreadable", reason=frame.message, detail=frame.detail)
-            raise Unreadable(frame.code, frame.message)
+            raise Unreadable(frame.code, frame.message, frame.detail)
 
     async def _next_frame(self) -> Frame:
         """Return the next frame; only the time spent here counts against the limit."""
@@ -78,7 +74,7 @@ class Answer:
         except (EOFError, ConnectionError) as error:
             raise await self._reason() from error
         except msgspec.MsgspecError as error:
-            raise _broke_off() from error
+            raise _broke_off(f"no frame: {error}") from error
         finally:
             self._seconds_left -= loop.time() - started
 
@@ -96,10 +92,7 @@ class Answer:
                 report = await loop.sock_recv(self._report, _EXIT_CODE_BYTES_MAX)
         except (TimeoutError, ConnectionError):
             report = b""
-        log.warning("reading_broke_off", exit_code=report.decode())
-        if not report:
-            return Unreadable("server_error", "The process that read the file was stopped.")
-        return _took_too_long() if int(report) == -signal.SIGXCPU else _broke_off()
+        return _explained(int(report)) if report else _was_stopped("")
 
 
 async def _receive(source: socket.socket, count: int) -> bytearray:
@@ -115,9 +108,24 @@ async def _receive(source: socket.socket, count: int) -> bytearray:
     return received
 
 
-def _took_too_long() -> Unreadable:
-    return invalid("it takes too long.")
+def _explained(exit_code: int) -> Unreadable:
+    """Return why a process ended like this before it had said all."""
+    detail = f"exit code {exit_code}"
+    if exit_code == -signal.SIGXCPU:
+        return _took_too_long(detail)
+    if exit_code == -signal.SIGKILL:
+        # None of its limits kills: the machine had no memory left, which others may have taken.
+        return _was_stopped(detail)
+    return _broke_off(detail)
 
 
-def _broke_off() -> Unreadable:
-    return invalid("it is damaged or needs too much memory.")
+def _was_stopped(detail: str) -> Unreadable:
+    return Unreadable("server_error", "The process that read the file was stopped.", detail)
+
+
+def _took_too_long(detail: str = "") -> Unreadable:
+    return invalid("it takes too long.", detail)
+
+
+def _broke_off(detail: str) -> Unreadable:
+    return invalid("it is damaged or needs too much memory.", detail)

@@ -8,7 +8,10 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Sequence
 from contextlib import suppress
 
+import structlog
+
 from understudy.retrieval.document import Unreadable
+from understudy.retrieval.reading import landlock
 from understudy.retrieval.reading.frames import Request, encode_request
 
 _CLOSE_SECONDS_MAX = 5
@@ -24,6 +27,8 @@ _ENVIRONMENT = {
     "RAYON_NUM_THREADS": "1",
 }
 
+log = structlog.get_logger("understudy.retrieval")
+
 
 class Nursery:
     """Starts the zygote when it is needed, and again when it has died."""
@@ -32,6 +37,7 @@ class Nursery:
         self._process: Process | None = None
         self._control: socket.socket | None = None
         self._starting = asyncio.Lock()
+        self._warned = False
 
     async def send(self, request: Request, ends: Sequence[socket.socket]) -> None:
         """Have a child forked for the request, which gets these ends; they are closed here."""
@@ -60,11 +66,17 @@ class Nursery:
     async def _running(self) -> socket.socket:
         if self._control is None or self._process is None or self._process.returncode is not None:
             await self._end()
+            self._warn_once()
             self._control, theirs = socket.socketpair()
             self._control.settimeout(0)
             with theirs:
                 self._process = await _start(theirs)
         return self._control
+
+    def _warn_once(self) -> None:
+        if not self._warned and landlock.version() == 0:
+            log.info("reading_without_landlock")
+        self._warned = True
 
     async def close(self) -> None:
         """End the zygote, and with it its children."""

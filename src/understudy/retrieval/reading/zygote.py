@@ -44,6 +44,7 @@ def serve(control: socket.socket) -> None:
     confinement.die_with(server)
     import_all()
     warm_up()
+    confinement.prepare()
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page that it looks at
     Zygote(control).run()
@@ -141,6 +142,8 @@ def _become_child(parent: int, request: Request, answer: socket.socket) -> NoRet
         os.dup2(_STANDARD_INPUT, _STANDARD_ERROR)  # parsers complain to nobody
         confinement.die_with(parent)
         confinement.limit_resources(request.limits)
+        confinement.hide_memory()
+        confinement.give_up_files(os.fsdecode(request.path))
         work(request, lambda frame: answer.sendall(encode_frame(frame)))
         os._exit(0)
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from understudy.errors import Unavailable
-from understudy.storage.chunks import IndexedChunk, IndexSize
+from understudy.storage.chunks import IndexedChunk, IndexSize, Vector
 from understudy.storage.sqlite import chunk_rows
 
 # Vectors of consecutive chunks are stored together, so many at a time.
@@ -46,19 +46,25 @@ def _insert_vectors(
     connection: sqlite3.Connection,
     edition: int,
     first_chunk: int,
-    vectors: Sequence[bytes | None],
+    vectors: Sequence[Vector | None],
 ) -> None:
     """Store the vectors of consecutive chunks; some may have none."""
-    for size, numbered in groupby(enumerate(vectors, first_chunk), lambda one: len(one[1] or b"")):
-        run = list(numbered) if size else []
+    for (model, size), numbered in groupby(enumerate(vectors, first_chunk), _space):
+        run = [(chunk, vector.packed) for chunk, vector in numbered if vector is not None]
         for start in range(0, len(run), PACKED_CHUNKS_MAX):
             some = run[start : start + PACKED_CHUNKS_MAX]
-            packed = b"".join(vector or b"" for _, vector in some)
+            packed = b"".join(vector for _, vector in some)
             connection.execute(
-                "INSERT INTO vectors (first_chunk, edition, dimensions, chunks, packed)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (some[0][0], edition, size // _FLOAT_BYTES, len(some), packed),
+                "INSERT INTO vectors (first_chunk, edition, model, dimensions, chunks, packed)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (some[0][0], edition, model, size // _FLOAT_BYTES, len(some), packed),
             )
+
+
+def _space(numbered: tuple[int, Vector | None]) -> tuple[str, int]:
+    """Return what vectors have in common that are stored together: the model and the size."""
+    _, vector = numbered
+    return (vector.model, len(vector.packed)) if vector else ("", 0)
 
 
 def publish(connection: sqlite3.Connection, entry: int, edition: int) -> IndexSize:
@@ -78,6 +84,17 @@ def publish(connection: sqlite3.Connection, entry: int, edition: int) -> IndexSi
             (edition,),
         )
     return IndexSize(text_bytes=text_bytes, chunks=chunks)
+
+
+def without_vectors(connection: sqlite3.Connection, model: str) -> Sequence[int]:
+    """Return the entries that have chunks without a vector of the model."""
+    found = connection.execute(
+        "SELECT entry FROM editions WHERE published IS NOT NULL AND chunks > "
+        "(SELECT coalesce(sum(vectors.chunks), 0) FROM vectors "
+        "WHERE edition = editions.id AND model = ?) ORDER BY entry",
+        (model,),
+    )
+    return [entry for (entry,) in found]
 
 
 def remove(connection: sqlite3.Connection, entry: int, before: int | None = None) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from understudy.errors import IndexUnreadable, Misconfigured, Unavailable
-from understudy.storage.chunks import Chunk, Hit, IndexedChunk, IndexSize
+from understudy.storage.chunks import Chunk, Hit, IndexedChunk, IndexSize, Vector
 from understudy.storage.sqlite import chunk_editions as editions
 from understudy.storage.sqlite import chunk_rows, chunk_search
 from understudy.storage.sqlite.chunk_files import ChunkFiles
@@ -35,17 +36,21 @@ Ranking = Sequence[tuple[int, float]]
 
 # One transaction: a megabyte or two of text, so that memory stays flat and others get a turn.
 WRITE_CHUNKS = 500
-VECTOR_CACHE_BYTES = 512 * 1024 * 1024
-_FLOAT_BYTES = 4
+READERS_MAX = 4
+VECTOR_CACHE_BYTES_MAX = 256 * 1024 * 1024
 
 
 class SqliteChunkIndex:
     """Passages of all stores, in the files of a folder."""
 
-    def __init__(self, folder: Path, *, vector_cache_bytes: int = VECTOR_CACHE_BYTES) -> None:
-        self._files = ChunkFiles(folder)
+    def __init__(
+        self, folder: Path, *, vector_cache_bytes_max: int = VECTOR_CACHE_BYTES_MAX
+    ) -> None:
+        self._files = ChunkFiles(folder, self._forget_vectors)
         self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._vector_cache_bytes = vector_cache_bytes
+        # Threads of their own, so that writes and whatever else is slow never stop searches.
+        self._readers = ThreadPoolExecutor(READERS_MAX, "index-reader")
+        self._vector_cache_bytes_max = vector_cache_bytes_max
         self._vectors: VectorCache | None = None
 
     async def put(
@@ -83,21 +88,23 @@ class SqliteChunkIndex:
     async def nearest(
         self,
         store_id: str,
-        vector: bytes,
+        vector: Vector,
         limit: int,
         entries: Collection[int] | None = None,
     ) -> Sequence[Hit]:
         def work(connection: sqlite3.Connection) -> Sequence[Hit]:
-            from understudy.storage.sqlite.chunk_vectors import nearest  # noqa: PLC0415
+            from understudy.storage.sqlite.chunk_vectors import nearest, space_of  # noqa: PLC0415
 
             spans = _spans(connection, entries)
-            dimensions = len(vector) // _FLOAT_BYTES
-            with self._cache().parts(connection, store_id, dimensions) as parts:
+            with self._cache().parts(connection, store_id, space_of(vector)) as parts:
                 return _hits(connection, nearest(parts, vector, limit, spans))
 
-        if not vector or limit < 1:
+        if not vector.packed or limit < 1:
             return ()
         return await self._read(store_id, work, ())
+
+    async def entries_without_vectors(self, store_id: str, model: str) -> Sequence[int]:
+        return await self._read(store_id, partial(editions.without_vectors, model=model), ())
 
     async def chunks(
         self, store_id: str, entry: int, *, after: int = -1, limit: int
@@ -106,11 +113,11 @@ class SqliteChunkIndex:
             store_id, lambda one: chunk_rows.of_entry(one, entry, after, limit), ()
         )
 
-    async def is_readable(self, store_id: str) -> bool:
+    async def entries(self, store_id: str) -> Collection[int] | None:
         try:
-            return await self._read(store_id, _look, unknown=False)
+            return await self._read(store_id, _published, None)
         except IndexUnreadable:
-            return False
+            return None
 
     async def drop_entry(self, store_id: str, entry: int) -> None:
         with suppress(FileNotFoundError):
@@ -121,10 +128,10 @@ class SqliteChunkIndex:
             await asyncio.to_thread(self._files.drop, store_id)
         except OSError as error:
             raise _unreadable(store_id, error) from error
-        if self._vectors is not None:
-            self._vectors.drop(store_id)
+        self._forget_vectors(store_id)
 
     async def close(self) -> None:
+        await asyncio.to_thread(self._readers.shutdown)
         await asyncio.to_thread(self._files.close)
 
     async def _abandon(self, store_id: str, edition: int) -> None:
@@ -157,15 +164,19 @@ class SqliteChunkIndex:
                 return result
 
         try:
-            return await _apart(store_id, transaction)
+            return await _apart(store_id, transaction, self._readers)
         except FileNotFoundError:
             return unknown
+
+    def _forget_vectors(self, store_id: str) -> None:
+        if self._vectors is not None:
+            self._vectors.drop(store_id)
 
     def _cache(self) -> "VectorCache":
         from understudy.storage.sqlite.chunk_vectors import VectorCache  # noqa: PLC0415
 
         if self._vectors is None:
-            self._vectors = VectorCache(self._vector_cache_bytes)
+            self._vectors = VectorCache(self._vector_cache_bytes_max)
         return self._vectors
 
 
@@ -199,9 +210,10 @@ def _hits(connection: sqlite3.Connection, ranking: Ranking) -> Sequence[Hit]:
     return hits
 
 
-async def _apart(store_id: str, work: Callable[[], T]) -> T:
+async def _apart(store_id: str, work: Callable[[], T], threads: Executor | None = None) -> T:
+    """Do the work in a thread; those that everybody shares are the default."""
     try:
-        return await asyncio.to_thread(work)
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
     except FileNotFoundError:
         raise
     except (sqlite3.Error, zlib.error, OSError, Misconfigured) as error:
@@ -216,8 +228,9 @@ def _unreadable(store_id: str, error: Exception) -> IndexUnreadable:
     )
 
 
-def _look(connection: sqlite3.Connection) -> bool:
-    """Read a little of everything; raises sqlite3.Error when the file is damaged."""
-    for table in ("editions", "chunks", "terms", "spans", "vectors"):
+def _published(connection: sqlite3.Connection) -> Collection[int]:
+    """Return the entries; reads a little of everything, so that damage shows."""
+    for table in ("chunks", "terms", "spans", "vectors"):
         connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()
-    return True
+    found = connection.execute("SELECT entry FROM editions WHERE published IS NOT NULL")
+    return {entry for (entry,) in found}

@@ -11,12 +11,14 @@ CREATE TABLE editions (
 CREATE INDEX editions_of_entries ON editions (entry);
 CREATE UNIQUE INDEX editions_published ON editions (published);
 
--- How many editions were ever published, and how many published ones were dropped.
+-- How many editions were ever published, and how many published ones were dropped. The identity
+-- tells this file from others that had its name before.
 CREATE TABLE state (
+    identity INTEGER NOT NULL,
     publications INTEGER NOT NULL,
     drops INTEGER NOT NULL
 ) STRICT;
-INSERT INTO state VALUES (0, 0);
+INSERT INTO state VALUES (random(), 0, 0);
 
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -42,13 +44,14 @@ CREATE TABLE spans (
 -- Terms of chunks, under the ids of these, ready made: the tokenizer only parts them at the spaces.
 CREATE VIRTUAL TABLE terms USING fts5(stems, tokenize = "ascii tokenchars '.'");
 
--- Vectors of consecutive chunks, one behind the other.
+-- Vectors of consecutive chunks, one behind the other, all made by one model.
 CREATE TABLE vectors (
     first_chunk INTEGER PRIMARY KEY,
     edition INTEGER NOT NULL,
+    model TEXT NOT NULL,
     dimensions INTEGER NOT NULL,
     chunks INTEGER NOT NULL,
     packed BLOB NOT NULL
 ) STRICT;
-CREATE INDEX vectors_of_editions ON vectors (edition);
-CREATE INDEX vectors_counted ON vectors (dimensions, chunks);
+CREATE INDEX vectors_of_editions ON vectors (edition, model, chunks);
+CREATE INDEX vectors_counted ON vectors (model, dimensions, chunks);

@@ -152,7 +152,7 @@ def _terms(connection: sqlite3.Connection, proposed: Sequence[int]) -> dict[int,
 
 def _query(spellings: Sequence[str]) -> str:
     """Return what matches a term, in the language of the full-text index."""
-    return " OR ".join(f'"{spelling}"' for spelling in spellings)
+    return " OR ".join('"' + spelling.replace('"', '""') + '"' for spelling in spellings)
 
 
 def _json(values: Collection[int]) -> str:

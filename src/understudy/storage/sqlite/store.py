@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from understudy.storage.base import NO_TURNS
 from understudy.storage.changes import (
     AbandonBytes,
     AddEntries,
@@ -51,9 +52,18 @@ from understudy.storage.records import (
     StoredBatch,
     StoredEntry,
     Tally,
+    Turns,
     UploadRecord,
 )
-from understudy.storage.sqlite import keys, objects, runs, uploads, vector_stores
+from understudy.storage.sqlite import (
+    index_upkeep,
+    ingestion_queue,
+    keys,
+    objects,
+    runs,
+    uploads,
+    vector_stores,
+)
 from understudy.storage.sqlite.database import BUSY_SECONDS, connect, migrate
 from understudy.storage.sqlite.groups import Writer
 from understudy.storage.sqlite.loop_writer import LoopWriter
@@ -121,7 +131,7 @@ class SqliteStorage:
 
     async def drop_all_leases(self) -> None:
         await self._writer.submit(runs.drop_all_leases)
-        await self._writer.submit(vector_stores.drop_all_leases)
+        await self._writer.submit(ingestion_queue.drop_all_leases)
 
     async def forget_answers(self, before: int) -> None:
         await self._writer.submit(partial(_forget_answers, before=before))
@@ -159,22 +169,27 @@ class SqliteStorage:
     async def batch(self, project_id: str, store_id: str, batch_id: str) -> StoredBatch | None:
         return self._reader.here(vector_stores.batch, project_id, store_id, batch_id)
 
-    async def ingestible(self, now: float, limit: int, after: str = "") -> Sequence[StoredEntry]:
-        return self._reader.here(vector_stores.ingestible, now, limit, after)
+    async def has_entries_in_progress(self, store_ids: Collection[str]) -> bool:
+        return self._reader.here(vector_stores.has_entries_in_progress, store_ids)
+
+    async def ingestible(
+        self, now: float, limit: int, turns: Turns = NO_TURNS
+    ) -> Sequence[StoredEntry]:
+        return self._reader.here(ingestion_queue.ingestible, now, limit, turns)
 
     async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> set[int]:
         return await self._writer.submit(
-            partial(vector_stores.renew_leases, attempts=attempts, until=until)
+            partial(ingestion_queue.renew_leases, attempts=attempts, until=until)
         )
 
     async def indexed_stores(self, after: str, limit: int) -> Sequence[str]:
-        return await self._reader.apart(vector_stores.indexed_stores, after, limit)
+        return await self._reader.apart(index_upkeep.indexed_stores, after, limit)
 
     async def unneeded_entries(self, now: float, limit: int) -> Sequence[tuple[str, int]]:
-        return self._reader.here(vector_stores.unneeded_entries, now, limit)
+        return self._reader.here(index_upkeep.unneeded_entries, now, limit)
 
     async def unneeded_stores(self, now: int, limit: int) -> Sequence[str]:
-        return self._reader.here(vector_stores.unneeded_stores, now, limit)
+        return self._reader.here(index_upkeep.unneeded_stores, now, limit)
 
     async def find_key(self, key_hash: str) -> ApiKey | None:
         return self._reader.here(keys.find, key_hash)
@@ -253,9 +268,9 @@ def _apply_one(connection: sqlite3.Connection, change: Change) -> Written:
     if isinstance(change, CommitRun):
         return runs.commit(connection, change)
     if isinstance(change, ClaimEntry):
-        return vector_stores.claim(connection, change)
+        return ingestion_queue.claim(connection, change)
     if isinstance(change, EndEntry):
-        return vector_stores.end(connection, change)
+        return ingestion_queue.end(connection, change)
     _WRITERS[type(change)](connection, change)
     return Written()
 
@@ -275,8 +290,8 @@ _WRITERS: dict[type[Change], Any] = {
     RemoveEntry: vector_stores.remove_entry,
     ChangeAttributes: vector_stores.change_attributes,
     CancelBatch: vector_stores.cancel_batch,
-    ReleaseEntry: vector_stores.release,
-    IngestAgain: vector_stores.ingest_again,
-    ForgetEntryIndex: vector_stores.forget_entry_index,
-    ForgetStoreIndex: vector_stores.forget_store_index,
+    ReleaseEntry: ingestion_queue.release,
+    IngestAgain: ingestion_queue.ingest_again,
+    ForgetEntryIndex: index_upkeep.forget_entry_index,
+    ForgetStoreIndex: index_upkeep.forget_store_index,
 }

@@ -1,9 +1,8 @@
-"""Reads and writes what is in vector stores: entries, batches, and what the index can drop."""
+"""Reads and writes what clients see in vector stores: their files, and batches of them."""
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from itertools import islice, zip_longest
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -12,15 +11,8 @@ from understudy.storage.changes import (
     AddEntries,
     CancelBatch,
     ChangeAttributes,
-    ClaimEntry,
-    EndEntry,
-    ForgetEntryIndex,
-    ForgetStoreIndex,
-    IngestAgain,
     NewEntry,
-    ReleaseEntry,
     RemoveEntry,
-    Written,
 )
 from understudy.storage.records import (
     Conflict,
@@ -35,16 +27,16 @@ from understudy.storage.records import (
 from understudy.wire.encoding import encode
 from understudy.wire.objects.vector_stores import Attributes, FileCounts, StoreFileError
 
-_COLUMNS = (
+COLUMNS = (
     "sequence, project_id, store_id, id, filename, created_at, status, size_tokens, "
     "overlap_tokens, attributes, usage_bytes, error_code, error_message, attempt, "
     "removed_at IS NOT NULL"
 )
-_BEHIND_ALL_IDS = "~"  # ids are ASCII letters, digits and _
 _decode_attributes = msgspec.json.Decoder(Attributes).decode
 
 
-def _entry(row: tuple[Any, ...]) -> StoredEntry:
+def as_entry(row: tuple[Any, ...]) -> StoredEntry:
+    """Return the file of a store that these columns describe."""
     return StoredEntry(
         entry=row[0],
         project_id=row[1],
@@ -67,7 +59,7 @@ def tallies(connection: sqlite3.Connection, store_ids: Collection[str]) -> dict[
     """Return counts and usage of each store that has files."""
     found = connection.execute(
         "SELECT store_id, status, count(*), sum(usage_bytes) FROM vector_store_files "
-        f"WHERE store_id IN ({_places(store_ids)}) AND removed_at IS NULL "
+        f"WHERE store_id IN ({places(store_ids)}) AND removed_at IS NULL "
         "GROUP BY store_id, status",
         (*store_ids,),
     )
@@ -82,6 +74,16 @@ def tallies(connection: sqlite3.Connection, store_ids: Collection[str]) -> dict[
     }
 
 
+def has_entries_in_progress(connection: sqlite3.Connection, store_ids: Collection[str]) -> bool:
+    """Return whether a file of these stores is still to be ingested."""
+    found = connection.execute(
+        f"SELECT 1 FROM vector_store_files WHERE store_id IN ({places(store_ids)}) "
+        "AND status = 'in_progress' AND removed_at IS NULL LIMIT 1",
+        (*store_ids,),
+    ).fetchone()
+    return found is not None
+
+
 def _counts(by_status: Mapping[str, int]) -> FileCounts:
     return FileCounts(**by_status, total=sum(by_status.values()))
 
@@ -91,11 +93,11 @@ def entry(
 ) -> StoredEntry | None:
     """Return the file in the store."""
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM vector_store_files "
+        f"SELECT {COLUMNS} FROM vector_store_files "
         "WHERE store_id = ? AND id = ? AND project_id = ? AND removed_at IS NULL",
         (store_id, file_id, project_id),
     ).fetchone()
-    return _entry(found) if found else None
+    return as_entry(found) if found else None
 
 
 def entries_page(connection: sqlite3.Connection, scope: EntryScope, part: Slice) -> Entries:
@@ -110,11 +112,11 @@ def entries_page(connection: sqlite3.Connection, scope: EntryScope, part: Slice)
             values += _place(connection, scope, cursor)
     direction = "DESC" if descending else "ASC"
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM vector_store_files WHERE removed_at IS NULL AND {where} "
+        f"SELECT {COLUMNS} FROM vector_store_files WHERE removed_at IS NULL AND {where} "
         f"ORDER BY created_at {direction}, sequence {direction} LIMIT ?",
         (*values, part.limit + 1),
     ).fetchall()
-    entries = [_entry(row) for row in found[: part.limit]]
+    entries = [as_entry(row) for row in found[: part.limit]]
     if backwards:
         entries.reverse()
     return Entries(entries, has_more=len(found) > part.limit)
@@ -146,11 +148,11 @@ def _place(connection: sqlite3.Connection, scope: EntryScope, file_id: str) -> t
 def searchable_entries(connection: sqlite3.Connection, store_id: str) -> list[StoredEntry]:
     """Return the completed files of a store."""
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM vector_store_files "
+        f"SELECT {COLUMNS} FROM vector_store_files "
         "WHERE store_id = ? AND status = 'completed' AND removed_at IS NULL",
         (store_id,),
     )
-    return [_entry(row) for row in found]
+    return [as_entry(row) for row in found]
 
 
 def live_entries(
@@ -158,11 +160,11 @@ def live_entries(
 ) -> dict[int, StoredEntry]:
     """Return those of the entries that are completed and in their store."""
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM vector_store_files "
-        f"WHERE sequence IN ({_places(entries)}) AND status = 'completed' AND removed_at IS NULL",
+        f"SELECT {COLUMNS} FROM vector_store_files "
+        f"WHERE sequence IN ({places(entries)}) AND status = 'completed' AND removed_at IS NULL",
         (*entries,),
     )
-    return {row[0]: _entry(row) for row in found}
+    return {row[0]: as_entry(row) for row in found}
 
 
 def batch(
@@ -189,136 +191,9 @@ def batch(
     )
 
 
-def ingestible(
-    connection: sqlite3.Connection, now: float, limit: int, after: str
-) -> list[StoredEntry]:
-    """Return entries in progress that no worker holds; the stores behind ``after`` are first.
-
-    Only the stores that have their turn are looked at, however many are waiting.
-    """
-    waiting = [
-        _waiting_in(connection, store_id, now, limit)
-        for store_id in islice(_waiting_stores(connection, now, after), limit)
-    ]
-    in_turn = (one for each in zip_longest(*waiting) for one in each if one is not None)
-    return [*islice(in_turn, limit)]
-
-
-def _waiting_stores(connection: sqlite3.Connection, now: float, after: str) -> Iterator[str]:
-    """Yield each store that has something to ingest once, in a circle."""
-    for behind, up_to in ((after, _BEHIND_ALL_IDS), ("", after)):
-        store_id: str | None = behind
-        while store_id is not None:
-            store_id = _next_waiting_store(connection, now, store_id, up_to)
-            if store_id is not None:
-                yield store_id
-
-
-def _next_waiting_store(
-    connection: sqlite3.Connection, now: float, behind: str, up_to: str
-) -> str | None:
-    found = connection.execute(
-        "SELECT store_id FROM vector_store_files AS files "
-        "JOIN vector_stores AS stores ON stores.id = files.store_id "
-        "WHERE files.status = 'in_progress' AND files.removed_at IS NULL "
-        "AND files.store_id > ? AND files.store_id <= ? "
-        "AND (lease_until IS NULL OR lease_until <= ?) "
-        "AND (stores.expires_at IS NULL OR stores.expires_at > ?) "
-        "ORDER BY files.store_id LIMIT 1",
-        (behind, up_to, now, now),
-    ).fetchone()
-    return found[0] if found else None
-
-
-def _waiting_in(
-    connection: sqlite3.Connection, store_id: str, now: float, limit: int
-) -> list[StoredEntry]:
-    found = connection.execute(
-        f"SELECT {_COLUMNS} FROM vector_store_files "
-        "WHERE store_id = ? AND status = 'in_progress' AND removed_at IS NULL "
-        "AND (lease_until IS NULL OR lease_until <= ?) ORDER BY sequence LIMIT ?",
-        (store_id, now, limit),
-    )
-    return [_entry(row) for row in found]
-
-
-def renew_leases(
-    connection: sqlite3.Connection, attempts: Mapping[int, int], until: float
-) -> set[int]:
-    """Prolong the leases of entries that still are at the given attempt; return who needs it."""
-    connection.executemany(
-        "UPDATE vector_store_files SET lease_until = ? "
-        "WHERE sequence = ? AND attempt = ? AND lease_until IS NOT NULL",
-        [(until, number, attempt) for number, attempt in attempts.items()],
-    )
-    found = connection.execute(
-        f"SELECT sequence, attempt FROM vector_store_files WHERE sequence IN ({_places(attempts)}) "
-        "AND status = 'in_progress' AND removed_at IS NULL",
-        (*attempts,),
-    )
-    return {number for number, attempt in found if attempts[number] == attempt}
-
-
-def drop_all_leases(connection: sqlite3.Connection) -> None:
-    """Free every entry of workers that are known to be dead."""
-    connection.execute(
-        "UPDATE vector_store_files SET lease_until = NULL WHERE lease_until IS NOT NULL"
-    )
-
-
-def indexed_stores(connection: sqlite3.Connection, after: str, limit: int) -> list[str]:
-    """Return stores that have completed files and have not expired, in the order of ids."""
-    found = connection.execute(
-        "SELECT id FROM vector_stores WHERE id > ? AND has_index AND deleted_at IS NULL "
-        "AND EXISTS (SELECT 1 FROM vector_store_files WHERE store_id = vector_stores.id "
-        "AND status = 'completed' AND removed_at IS NULL) ORDER BY id LIMIT ?",
-        (after, limit),
-    )
-    return [store_id for (store_id,) in found]
-
-
-def ingest_again(connection: sqlite3.Connection, order: IngestAgain) -> None:
-    """Put the completed files of a store back to work."""
-    connection.execute(
-        "UPDATE vector_store_files SET status = 'in_progress', attempt = 0, lease_until = NULL "
-        "WHERE store_id = ? AND status = 'completed' AND removed_at IS NULL",
-        (order.store_id,),
-    )
-
-
-def unneeded_entries(connection: sqlite3.Connection, now: float, limit: int) -> list[Any]:
-    """Return (store id, entry) of what the index can drop and nobody is writing."""
-    return connection.execute(
-        "SELECT store_id, sequence FROM vector_store_files "
-        "WHERE has_index AND (removed_at IS NOT NULL OR status IN ('cancelled', 'failed')) "
-        "AND (lease_until IS NULL OR lease_until <= ?) LIMIT ?",
-        (now, limit),
-    ).fetchall()
-
-
-def unneeded_stores(connection: sqlite3.Connection, now: int, limit: int) -> list[str]:
-    """Return stores that are deleted or expired, that may have an index, and nobody fills."""
-    unfilled = (
-        "NOT EXISTS (SELECT 1 FROM vector_store_files AS files "
-        "WHERE files.store_id = vector_stores.id AND files.lease_until > ?)"
-    )
-    found = connection.execute(
-        "SELECT id FROM vector_stores "
-        f"WHERE has_index AND deleted_at IS NOT NULL AND {unfilled} "
-        "UNION ALL SELECT id FROM vector_stores "
-        f"WHERE has_index AND expires_at <= ? AND deleted_at IS NULL AND {unfilled} LIMIT ?",
-        (now, now, now, limit),
-    )
-    return [store_id for (store_id,) in found]
-
-
 def add_entries(connection: sqlite3.Connection, order: AddEntries) -> None:
-    """Add files to a store. Raises Conflict when the project has no such store."""
-    found = connection.execute(
-        "SELECT 1 FROM vector_stores WHERE id = ? AND project_id = ? AND deleted_at IS NULL",
-        (order.store_id, order.project_id),
-    ).fetchone()
-    if found is None:
+    """Add files to a store. Raises Conflict when the project has no such store or file."""
+    if not (_has_store(connection, order) and _has_files(connection, order)):
         raise Conflict
     if order.batch_id is not None:
         connection.execute(
@@ -329,6 +204,25 @@ def add_entries(connection: sqlite3.Connection, order: AddEntries) -> None:
     for new in order.entries:
         _remove(connection, order.store_id, new.file_id, order.created_at)
         _insert(connection, order, new)
+
+
+def _has_store(connection: sqlite3.Connection, order: AddEntries) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM vector_stores WHERE id = ? AND project_id = ? AND deleted_at IS NULL",
+        (order.store_id, order.project_id),
+    ).fetchone()
+    return found is not None
+
+
+def _has_files(connection: sqlite3.Connection, order: AddEntries) -> bool:
+    """Return whether all files are there; one may have been deleted since it was looked at."""
+    file_ids = {new.file_id for new in order.entries}
+    (count,) = connection.execute(
+        "SELECT count(*) FROM json_each(?) AS wanted CROSS JOIN files ON files.id = wanted.value "
+        "WHERE files.project_id = ? AND files.deleted_at IS NULL",
+        (encode([*file_ids]).decode(), order.project_id),
+    ).fetchone()
+    return bool(count == len(file_ids))
 
 
 def _insert(connection: sqlite3.Connection, order: AddEntries, new: NewEntry) -> None:
@@ -416,66 +310,6 @@ def cancel_batch(connection: sqlite3.Connection, order: CancelBatch) -> None:
         )
 
 
-def claim(connection: sqlite3.Connection, order: ClaimEntry) -> Written:
-    """Take an entry for an attempt; the row count is the verdict."""
-    done = connection.execute(
-        "UPDATE vector_store_files SET attempt = attempt + 1, lease_until = ?, has_index = 1 "
-        "WHERE sequence = ? AND attempt = ? AND status = 'in_progress' AND removed_at IS NULL",
-        (order.lease_until, order.entry, order.attempt),
-    )
-    return Written(applied=done.rowcount == 1)
-
-
-def end(connection: sqlite3.Connection, order: EndEntry) -> Written:
-    """End an ingestion; the row count is the verdict."""
-    error = order.error
-    done = connection.execute(
-        "UPDATE vector_store_files SET status = ?, usage_bytes = ?, error_code = ?, "
-        "error_message = ?, lease_until = NULL "
-        "WHERE sequence = ? AND attempt = ? AND status = 'in_progress' AND removed_at IS NULL",
-        (
-            "failed" if error else "completed",
-            order.usage_bytes,
-            error.code if error else None,
-            error.message if error else None,
-            order.entry,
-            order.attempt,
-        ),
-    )
-    return Written(applied=done.rowcount == 1)
-
-
-def release(connection: sqlite3.Connection, order: ReleaseEntry) -> None:
-    """Let others take an entry; see again to what was swept while it was worked on."""
-    connection.execute(
-        "UPDATE vector_store_files SET has_index = 1, "
-        "lease_until = CASE attempt WHEN ? THEN NULL ELSE lease_until END WHERE sequence = ?",
-        (order.attempt, order.entry),
-    )
-    connection.execute(
-        "UPDATE vector_stores SET has_index = 1 WHERE has_index = 0 "
-        "AND id = (SELECT store_id FROM vector_store_files WHERE sequence = ?)",
-        (order.entry,),
-    )
-
-
-def forget_entry_index(connection: sqlite3.Connection, order: ForgetEntryIndex) -> None:
-    """Note that the index keeps nothing of these entries."""
-    connection.executemany(
-        "UPDATE vector_store_files SET has_index = 0, lease_until = NULL WHERE sequence = ?",
-        [(number,) for number in order.entries],
-    )
-
-
-def forget_store_index(connection: sqlite3.Connection, order: ForgetStoreIndex) -> None:
-    """Note that the index keeps nothing of a store, and that nothing more comes to it."""
-    connection.execute("UPDATE vector_stores SET has_index = 0 WHERE id = ?", (order.store_id,))
-    connection.execute(
-        "UPDATE vector_store_files SET has_index = 0, status = "
-        "CASE status WHEN 'in_progress' THEN 'cancelled' ELSE status END WHERE store_id = ?",
-        (order.store_id,),
-    )
-
-
-def _places(values: Collection[object]) -> str:
+def places(values: Collection[object]) -> str:
+    """Return a place of a statement for each of the values."""
     return ", ".join("?" * len(values))

@@ -8,12 +8,13 @@ from understudy.errors import InvalidRequest
 from understudy.wire import validation
 from understudy.wire.objects.vector_stores import Attributes
 from understudy.wire.params.metadata import Key
+from understudy.wire.params.path_ids import PREFIXES
 from understudy.wire.params.vector_stores import (
     ChunkingParam,
     StaticChunking,
     canonical_chunking,
 )
-from understudy.wire.violations import missing
+from understudy.wire.violations import missing, wrong_prefix
 
 AttributesParam = Annotated[
     dict[Key, Annotated[str, Meta(max_length=512)] | bool | int | float], Meta(max_length=16)
@@ -36,7 +37,9 @@ class StoreFileParam(Struct, kw_only=True, forbid_unknown_fields=True):
     chunking_strategy: ChunkingParam | None = None
 
     def canonical(self, path: str = "") -> NewStoreFile:
-        """Return the file as the rest of the program knows it."""
+        """Return the file as the rest of the program knows it (ERR-24)."""
+        if not self.file_id.startswith(PREFIXES["file_id"]):
+            raise wrong_prefix(f"{path}file_id", self.file_id, PREFIXES["file_id"])
         return NewStoreFile(
             file_id=self.file_id,
             chunking=canonical_chunking(self.chunking_strategy, f"{path}chunking_strategy"),

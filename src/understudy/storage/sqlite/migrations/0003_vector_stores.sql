@@ -62,7 +62,8 @@ CREATE INDEX vector_store_files_of_batch ON vector_store_files (batch_id, status
     WHERE batch_id IS NOT NULL;
 CREATE INDEX vector_store_files_of_file ON vector_store_files (id)
     WHERE removed_at IS NULL;
-CREATE INDEX vector_store_files_ingestible ON vector_store_files (store_id, sequence)
+CREATE INDEX vector_store_files_ingestible
+    ON vector_store_files (project_id, store_id, sequence)
     WHERE status = 'in_progress' AND removed_at IS NULL;
 CREATE INDEX vector_store_files_leased ON vector_store_files (store_id, lease_until)
     WHERE lease_until IS NOT NULL;
