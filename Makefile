@@ -42,13 +42,17 @@ bench: $(VENV)/.dev ## Measure speed and write bench/results (ARGS=--quick for a
 docs: $(VENV)/.runtime ## Write what the docs take from elsewhere: the diagram, the measurements
 	@$(BIN)/python docs/generate.py
 
+# Both are chosen together, so that what tests need never contradicts what the server needs.
 lock: ## Choose the newest versions of all dependencies and write both lock files
 	@rm -rf $(LOCK) && $(PYTHON) -m venv $(LOCK)
 	@$(LOCK)/bin/pip install --quiet --upgrade pip
-	@$(LOCK)/bin/pip install --quiet .
+	@$(LOCK)/bin/pip install --quiet . --group dev
+	@$(FROZEN) > $(LOCK).all
+	@rm -rf $(LOCK) && $(PYTHON) -m venv $(LOCK)
+	@$(LOCK)/bin/pip install --quiet --upgrade pip
+	@$(LOCK)/bin/pip install --quiet --constraint $(LOCK).all .
 	@{ sed -n 1p requirements.lock; $(FROZEN); } > $(LOCK)/runtime
-	@$(LOCK)/bin/pip install --quiet --group dev
-	@{ sed -n 1,2p requirements-dev.lock; $(FROZEN) | grep -vxFf $(LOCK)/runtime; } > $(LOCK)/dev
+	@{ sed -n 1,2p requirements-dev.lock; grep -vxFf $(LOCK)/runtime $(LOCK).all; } > $(LOCK)/dev
 	@mv $(LOCK)/runtime requirements.lock && mv $(LOCK)/dev requirements-dev.lock
 
 clean: ## Remove the environment and all caches; data folders stay
