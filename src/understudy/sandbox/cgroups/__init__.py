@@ -1,0 +1,1 @@
+"""Cgroups: what bounds a session's memory, processors and processes, and freezes it."""

@@ -1,0 +1,62 @@
+"""The runner that a server keeps for itself alone, beside its data."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from understudy.sandbox.client import Sandbox
+from understudy.sandbox.install import STAMP
+from understudy.sandbox.local_runner import local_runner
+
+# What the kernel takes for a socket's path, with some room.
+PATH_BYTES_MAX = 100
+RESTART_SECONDS = 2.0
+
+log = logging.getLogger("understudy.sandbox")
+
+
+@asynccontextmanager
+async def own_runner(
+    data_dir: Path, environment: Path, options: Sequence[str] = ()
+) -> AsyncIterator[Sandbox]:
+    """Hold a runner of our own; it gets ready while the block goes on already."""
+    socket = socket_path(data_dir)
+    keeping = asyncio.create_task(_keep(socket, environment, options), name="sandbox runner")
+    try:
+        yield Sandbox([f"unix:{socket}"])
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+def is_installed(environment: Path) -> bool:
+    """Return whether the kernels' Python environment has been built, to its end."""
+    return (environment / STAMP).exists()
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Return where the runner of this data folder listens, always the same place."""
+    folder = data_dir.resolve()
+    path = folder / "sandbox" / "runner.sock"
+    if len(bytes(path)) <= PATH_BYTES_MAX:
+        return path
+    name = hashlib.sha256(bytes(folder)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"understudy-{name}" / "runner.sock"
+
+
+async def _keep(socket: Path, environment: Path, options: Sequence[str]) -> None:
+    while True:
+        try:
+            async with local_runner(socket, environment, *options) as (_, report):
+                if not report["ok"]:
+                    log.warning("The code interpreter cannot isolate: %s", report["refusal"])
+                await asyncio.Event().wait()
+        except (RuntimeError, TimeoutError, OSError, ValueError) as error:
+            log.warning("The sandbox runner does not start: %s", error)
+            await asyncio.sleep(RESTART_SECONDS)

@@ -1,0 +1,136 @@
+"""Whoever is killed, nothing is left: no process, no cgroup, no mount, no folder."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from understudy.sandbox.cgroups.base import PREFIX
+from understudy.sandbox.client import SandboxUnavailable
+from understudy.sandbox.outputs import CellEnded
+
+from .station import BOUND, Identity, Station, containment, eventually, run, station
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def is_gone(process: int) -> bool:
+    """Say whether a process has ended; whether somebody has collected it is not our affair."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def groups_of(runner: int) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").glob(f"**/{PREFIX}-{runner}-*"))
+
+
+def names(folder: Path) -> set[str]:
+    return {one.name for one in folder.iterdir()}
+
+
+def mounts() -> int:
+    return len(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+async def test_kill_9_of_the_kernel_or_of_its_process_1_in_mid_cell(
+    environment: Path, identity: Identity, open_folder: Path
+) -> None:
+    with station(open_folder / f"{identity}-k", environment, identity, "--warm", "0") as running:
+        for victim in (-1, -2):
+            async with running.session() as session:
+                outputs = session.run("print('on')\nimport time; time.sleep(1000)")
+                await asyncio.wait_for(anext(outputs), BOUND)
+                os.kill(running.processes()[victim], signal.SIGKILL)
+                *_, ended = [output async for output in outputs]
+                assert ended == CellEnded("died", "exit")
+            await eventually(lambda: len(running.processes()) == 2, "the session is not gone")
+        await running.check_well()
+
+
+async def test_kill_9_of_the_zygote_ends_its_sessions_and_the_next_one_works(
+    environment: Path, identity: Identity, open_folder: Path
+) -> None:
+    with station(open_folder / f"{identity}-z", environment, identity, "--warm", "0") as running:
+        session, _ = await running.sandbox.acquire("a")
+        await run(session, "x = 1")
+        zygote = running.processes()[0]
+        below = running.processes()
+        os.kill(zygote, signal.SIGKILL)
+        await eventually(lambda: all(map(is_gone, below[1:])), "sessions outlived the zygote")
+        died = await run(session, "1")
+        assert died.end.status == "died"
+        await session.release()
+        again, fresh = await running.sandbox.acquire("a")
+        assert fresh
+        assert (await run(again, "print(1)")).text == "1\n"
+        await again.end()
+
+
+async def test_kill_9_of_the_runner_in_mid_cell_leaves_nothing_after_the_next_start(
+    environment: Path, identity: Identity, open_folder: Path, stack: ExitStack
+) -> None:
+    folder = open_folder / f"{identity}-killed"
+    mounted = mounts()
+    within = stack.enter_context(containment())
+    with station(folder, environment, identity, "--warm", "1", within=within) as running:
+        idle, _ = await running.sandbox.acquire("idle")
+        await run(idle, "x = 1")
+        session, _ = await running.sandbox.acquire("busy")
+        outputs = session.run("print('on')\nimport time; time.sleep(1000)")
+        await asyncio.wait_for(anext(outputs), BOUND)
+        below = running.processes()
+        assert len(below) >= 6
+        running.process.kill()
+        running.process.wait()
+        with pytest.raises(SandboxUnavailable):
+            async for _ in outputs:
+                pass
+        await idle.release()
+        before = running.process.pid
+    with station(folder, environment, identity, "--warm", "1", within=within) as running:
+        await running.check_well()
+        await eventually(lambda: all(map(is_gone, below)), "processes outlived the next start")
+        assert not groups_of(before)
+    assert mounts() == mounted
+    assert names(folder) <= {"runner.sock", "runner.lock"}
+
+
+async def test_sigstop_of_the_session_does_not_hold_up_its_end(small: Station) -> None:
+    session, _ = await small.sandbox.acquire("stopped")
+    await run(session, "x = 1")
+    stopped = small.processes()
+    for process in stopped[2:]:
+        os.kill(process, signal.SIGSTOP)
+    await session.end()
+    for process in stopped[2:]:
+        if not is_gone(process):
+            os.kill(process, signal.SIGCONT)
+    await small.check_well()
+
+
+def test_a_second_runner_does_not_take_a_socket_that_is_served(
+    small: Station, environment: Path, identity: Identity
+) -> None:
+    second = station(small.socket.parent, environment, identity, "--warm", "0")
+    with pytest.raises(ValueError, match="Expecting value"), second:
+        pass
+    assert small.process.poll() is None
+
+
+async def test_an_ordinary_end_leaves_no_groups(
+    environment: Path, identity: Identity, open_folder: Path
+) -> None:
+    with station(open_folder / f"{identity}-end", environment, identity) as running:
+        await running.check_well()
+        ended = running.process.pid
+    assert not groups_of(ended)
