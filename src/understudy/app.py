@@ -1,6 +1,7 @@
 """The composition root: settings in, a running server out. The only file that names adapters."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -23,12 +24,16 @@ from understudy.operations.ports import Ports
 from understudy.retrieval.reading.limits import ReadingLimits
 from understudy.retrieval.reading.reader import Reader
 from understudy.retrieval.searching import Searching
-from understudy.runs.hosted import HostedType
+from understudy.sandbox.client import Sandbox
+from understudy.sandbox.own_runner import is_installed, own_runner
+from understudy.sandbox.refusal import Refusal
 from understudy.settings import Settings, UpstreamSettings
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.tools.base import HostedTool
+from understudy.tools.code_interpreter import CodeInterpreter, unavailable
 from understudy.tools.file_search import FileSearch
+from understudy.tools.refused import Refused
 from understudy.upstream.base import Embedder, Reranker, Upstream
 from understudy.upstream.catalogue import Catalogue, Entry
 from understudy.upstream.chat_completions import ChatCompletions
@@ -144,33 +149,54 @@ async def _engine(ports: Ports) -> AsyncIterator[None]:
     """Run one worker, the ingestion and the sweeper, as the only ones on this data folder."""
     settings = ports.settings
     reader = Reader(_reading_limits(settings))
-    worker = Worker(ports, _tools(ports))
     ingestion = Ingestion(ports, reader)
     sweeper = Sweeper(ports)
     with _only_worker(settings.data_dir):
-        # Nobody else works on this folder, so whatever is leased was left by a dead process.
-        await ports.storage.drop_all_leases()
-        duties = [
-            _started(worker.take_offers(), "offers"),
-            _started(worker.keep_leases(), "leases"),
-            _started(ingestion.take_entries(), "ingestion"),
-            _started(ingestion.keep_leases(), "entry leases"),
-            _started(sweeper.sweep_for_ever(), "sweeper"),
-        ]
-        try:
-            yield
-        finally:
-            for duty in duties:
-                duty.cancel()
-            await asyncio.gather(*duties, return_exceptions=True)
-            await ingestion.stop()
-            await worker.drain(settings.drain_seconds)
-            await reader.close()
+        async with _code_interpreter(ports) as code_interpreter:
+            search = FileSearch(ports.storage, ports.searching, ports.clock, settings)
+            worker = Worker(ports, {"file_search": search, "code_interpreter": code_interpreter})
+            # Nobody else works on this folder: whatever is leased was left by a dead process.
+            await ports.storage.drop_all_leases()
+            duties = [
+                _started(worker.take_offers(), "offers"),
+                _started(worker.keep_leases(), "leases"),
+                _started(ingestion.take_entries(), "ingestion"),
+                _started(ingestion.keep_leases(), "entry leases"),
+                _started(sweeper.sweep_for_ever(), "sweeper"),
+            ]
+            try:
+                yield
+            finally:
+                for duty in duties:
+                    duty.cancel()
+                await asyncio.gather(*duties, return_exceptions=True)
+                await ingestion.stop()
+                await worker.drain(settings.drain_seconds)
+                await reader.close()
 
 
-def _tools(ports: Ports) -> dict[HostedType, HostedTool]:
-    search = FileSearch(ports.storage, ports.searching, ports.clock, ports.settings)
-    return {"file_search": search}
+@asynccontextmanager
+async def _code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
+    """Hold the tool, with a runner of our own or with others'; where there is none, it refuses."""
+    settings = ports.settings
+    if settings.sandbox == "off":
+        yield Refused("code_interpreter", "The code interpreter is off on this server.")
+    elif settings.sandbox == "remote":
+        secret = settings.sandbox_secret.get_secret_value() if settings.sandbox_secret else ""
+        yield _with_runners(ports, Sandbox(settings.sandbox_runners, secret))
+    elif not is_installed(settings.kernels_folder):
+        refusal = Refusal("environment", errno.ENOENT, str(settings.kernels_folder))
+        yield Refused("code_interpreter", unavailable(refusal))
+    else:
+        options = settings.sandbox_options
+        async with own_runner(
+            settings.data_dir, settings.kernels_folder.absolute(), options
+        ) as sandbox:
+            yield _with_runners(ports, sandbox)
+
+
+def _with_runners(ports: Ports, sandbox: Sandbox) -> CodeInterpreter:
+    return CodeInterpreter(sandbox, ports.storage, ports.files, ports.clock, ports.settings)
 
 
 def _reading_limits(settings: Settings) -> ReadingLimits:

@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     file_search_tokens_max: int = Field(default=16_000, ge=1)
     vector_cache_bytes_max: int = Field(default=256 * MEBIBYTE, ge=0)
 
+    sandbox: Literal["own", "remote", "off"] = "own"
+    sandbox_environment: Path | None = None
+    sandbox_options: list[str] = []
+    sandbox_runners: list[str] = []
+    sandbox_secret: SecretStr | None = None
+
     default_beta: Literal["v1", "v2"] | None = None
     expires_after_seconds: int = Field(default=600, ge=1)
     expires_after_seconds_max: int = Field(default=30 * 86_400, ge=1)
@@ -120,6 +126,12 @@ class Settings(BaseSettings):
         del dotenv_settings, file_secret_settings
         file = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, file
+
+    @model_validator(mode="after")
+    def _has_runners(self) -> "Settings":
+        if self.sandbox == "remote" and not self.sandbox_runners:
+            raise ValueError("sandbox 'remote' needs sandbox_runners")
+        return self
 
     @property
     def patience_seconds(self) -> float:
@@ -153,6 +165,11 @@ class Settings(BaseSettings):
     def indexes_folder(self) -> Path:
         """Return where the passages of vector stores are."""
         return self.data_dir / "indexes"
+
+    @property
+    def kernels_folder(self) -> Path:
+        """Return where the Python of the code interpreter is, which has none of our packages."""
+        return self.sandbox_environment or self.data_dir / "kernels"
 
     @property
     def reading_folder(self) -> Path:

@@ -152,6 +152,8 @@ def _as_stored(part: JSON) -> JSON:
 
 
 def _annotation(one: JSON) -> JSON:
+    if one["type"] == "file_path":
+        return _without_index(one)
     citation = {key: value for key, value in one["file_citation"].items() if value != ""}
     return {**_without_index(one), "file_citation": citation}
 
@@ -162,4 +164,8 @@ def _without_output(call: JSON) -> JSON:
         return {**call, "file_search": {**call["file_search"], "results": []}}
     if call["type"] == "retrieval":
         return call
+    if call["type"] == "code_interpreter":
+        cell = call["code_interpreter"]
+        outputs = [_without_index(output) for output in cell["outputs"]]
+        return {**call, "code_interpreter": {**cell, "outputs": outputs}}
     return {**call, "function": {**call["function"], "output": None}}

@@ -14,6 +14,7 @@ from understudy.clock import ManualClock
 from understudy.engine.sweeper import Sweeper
 from understudy.operations import arrivals, uploads
 from understudy.operations.ports import Caller
+from understudy.storage.arrivals import ARRIVAL_SECONDS_MAX
 from understudy.storage.changes import ExpectBytes
 from understudy.wire.params.uploads import Completion
 
@@ -326,13 +327,11 @@ async def test_bytes_of_a_killed_server_are_removed(quiet: House, kind: str) -> 
         yield b"hello"
 
     ports, key = quiet.ports, f"{kind}-left"
-    await ports.storage.write(
-        ExpectBytes(key=key, keep_until=ports.now + arrivals.ARRIVAL_SECONDS_MAX)
-    )
+    await ports.storage.write(ExpectBytes(key=key, keep_until=ports.now + ARRIVAL_SECONDS_MAX))
     await ports.files.write(key, chunks())
-    await sweep(quiet, arrivals.ARRIVAL_SECONDS_MAX)
+    await sweep(quiet, ARRIVAL_SECONDS_MAX)
     assert stored(quiet) == [key]
-    await sweep(quiet, arrivals.ARRIVAL_SECONDS_MAX + arrivals.REMOVAL_DELAY_SECONDS)
+    await sweep(quiet, ARRIVAL_SECONDS_MAX + arrivals.REMOVAL_DELAY_SECONDS)
     assert stored(quiet) == []
     assert await ports.storage.unclaimed_bytes(2**40, 10) == []
 
@@ -342,7 +341,7 @@ async def test_nothing_is_left_to_remove_after_a_good_day(quiet: House) -> None:
     client = quiet.client()
     made = await opened(client, 5)
     done = await completed(client, made["id"], [await part(client, made["id"], b"hello")])
-    await sweep(quiet, 10 * arrivals.ARRIVAL_SECONDS_MAX)
+    await sweep(quiet, 10 * ARRIVAL_SECONDS_MAX)
     assert stored(quiet) == [done["file"]["id"]]
     assert await downloaded(client, done["file"]["id"]) == b"hello"
 

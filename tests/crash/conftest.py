@@ -18,6 +18,8 @@ rules:
   - {on: "^slowly", say: "One two three four five.", between_ms: 40}
   - {on: "^wait", say: "One two", hang: true}
   - {on: "^call", call: [{name: add, arguments: {a: 1, b: 2}, id: call_1}]}
+  - on: "^compute"
+    call: [{name: code_interpreter, arguments: {code: "print(6 * 7)"}, id: call_1}]
   - {after_tools: true, say: "The sum is {tool_outputs}."}
   - {say: "You said: {last_user}, and {messages_count} messages came with it."}
 """

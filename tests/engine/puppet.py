@@ -1,6 +1,7 @@
 """A language model that says what a test tells it to, when the test tells it to."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Sequence
 
 from understudy.upstream.base import (
@@ -40,6 +41,17 @@ class Call:
     def search(self, *queries: str, name: str = "file_search") -> "Call":
         """Call the search once for each of these queries."""
         return self._call(name, [f'{{"query": "{query}"}}' for query in queries])
+
+    def run(self, *cells: str, piece: int = 7) -> "Call":
+        """Run each of these in the code interpreter, written in small pieces."""
+        for code in cells:
+            text = json.dumps({"code": code})
+            pieces = [text[at : at + piece] for at in range(0, len(text), piece)]
+            index, self._calls = self._calls, self._calls + 1
+            self._lines.put_nowait([ToolCallDelta(index, f"call_{index}", "code_interpreter")])
+            for one in pieces:
+                self._lines.put_nowait([ToolCallDelta(index, arguments=one)])
+        return self
 
     def _call(self, name: str, arguments: Sequence[str]) -> "Call":
         for text in arguments:

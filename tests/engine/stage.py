@@ -26,6 +26,7 @@ from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.tools.base import HostedTool
 from understudy.upstream.base import Models
+from understudy.wire.deltas import TextContentDelta
 from understudy.wire.events import BEGINNING, STOPPING, RunEvent
 from understudy.wire.objects.messages import Message, Text, TextContent
 from understudy.wire.objects.runs import Run
@@ -88,7 +89,8 @@ class Client:
     def text(self) -> str:
         """Return the text of all message deltas, joined."""
         deltas = (event.data for event in self.events if event.name == "thread.message.delta")
-        return "".join(part.text.value for one in deltas for part in one.delta.content)  # type: ignore[union-attr]
+        parts = (part for one in deltas for part in one.delta.content)  # type: ignore[union-attr]
+        return "".join(part.text.value for part in parts if isinstance(part, TextContentDelta))
 
     async def hears(self, name: str, *, times: int = 1) -> None:
         """Wait until an event of this name has come so often."""

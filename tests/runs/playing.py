@@ -7,10 +7,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from understudy.runs import journal
+from understudy.runs.cells import CellOutputs, width_of_output
 from understudy.runs.deltas import (
     annotated_delta,
     arguments_delta,
     call_delta,
+    code_call_delta,
+    code_delta,
+    image_delta,
+    output_delta,
     refusal_delta,
     search_delta,
     text_delta,
@@ -29,12 +34,16 @@ from understudy.runs.machine import apply, create
 from understudy.runs.state import RunChange, RunState, after
 from understudy.runs.transcript import Story, unseen
 from understudy.wire.deltas import (
+    CodeInterpreterToolCallDelta,
     FileSearchToolCallDelta,
     FunctionToolCallDelta,
+    ImageFileContentDelta,
+    LogsOutputDelta,
     MessageDelta,
     RefusalContentDelta,
     StepDelta,
     TextContentDelta,
+    ToolCallDelta,
 )
 from understudy.wire.events import BEGINNING, EventId, EventName, RunEvent
 from understudy.wire.objects.messages import (
@@ -42,6 +51,8 @@ from understudy.wire.objects.messages import (
     Content,
     FileCitation,
     FileCitationAnnotation,
+    ImageFile,
+    ImageFileContent,
     Message,
     RefusalContent,
     Text,
@@ -49,6 +60,8 @@ from understudy.wire.objects.messages import (
 )
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import (
+    CodeInterpreterCall,
+    CodeInterpreterToolCall,
     FileSearchCall,
     FileSearchToolCall,
     FunctionCall,
@@ -84,6 +97,11 @@ def new_run(**fields: Any) -> Run:
 def said(text: str) -> tuple[Content, ...]:
     """Return the content of a message, whose markers all stand for something."""
     return (TextContent(Text(text, cited(text))),) if text else ()
+
+
+def pictured(number: int) -> tuple[Content, ...]:
+    """Return so many charts, with which a message begins."""
+    return tuple(ImageFileContent(ImageFile(f"file-{one}")) for one in range(number))
 
 
 def cited(text: str) -> list[Annotation]:
@@ -124,6 +142,18 @@ def search_call(call_id: str, *texts: str, place: int = 1) -> FileSearchToolCall
     ]
     search = FileSearchCall(results=results, query="what", place=place)
     return FileSearchToolCall(id=call_id, file_search=search)
+
+
+IMAGE = ""
+
+
+def code_call(call_id: str, code: str, *outputs: str) -> CodeInterpreterToolCall:
+    """Return a cell that has given these outputs; an empty one is an image."""
+    made = CellOutputs()
+    for output in outputs:
+        _ = made.add_text(output) if output else made.add_image("file-1")
+    cell = CodeInterpreterCall(input=code, outputs=made.whole)
+    return CodeInterpreterToolCall(id=call_id, code_interpreter=cell)
 
 
 class Play:
@@ -187,8 +217,8 @@ class Play:
         """End the model's turn with these calls."""
         return self.happen(FunctionsCalled(calls=calls, content=(), usage=SPENT))
 
-    def search(self, *calls: FileSearchToolCall) -> RunChange:
-        """End the model's turn with these searches, which have been made."""
+    def search(self, *calls: FileSearchToolCall | CodeInterpreterToolCall) -> RunChange:
+        """End the model's turn with these calls of hosted tools, which have been made."""
         return self.happen(HostedToolsRan(calls=calls, content=(), usage=SPENT))
 
     def submit(self, **outputs: str) -> RunChange:
@@ -275,31 +305,60 @@ def piece(event: RunEvent) -> tuple[tuple[str, int, str], str]:
         part = event.data.delta.content[0]
         if isinstance(part, TextContentDelta):
             return (event.data.id, part.index, "text"), part.text.value
+        if isinstance(part, ImageFileContentDelta):
+            return (event.data.id, part.index, "image"), part.image_file.file_id
         assert isinstance(part, RefusalContentDelta)
         return (event.data.id, part.index, "refusal"), part.refusal
     assert isinstance(event.data, StepDelta)
-    call = event.data.delta.step_details.tool_calls[0]
+    return _piece_of_call(event.data.id, event.data.delta.step_details.tool_calls[0])
+
+
+def _piece_of_call(step_id: str, call: ToolCallDelta) -> tuple[tuple[str, int, str], str]:
     if isinstance(call, FileSearchToolCallDelta):
         assert isinstance(call.id, str)
-        return (event.data.id, call.index, "search"), call.id
+        return (step_id, call.index, "search"), call.id
+    if isinstance(call, CodeInterpreterToolCallDelta):
+        return _piece_of_cell(step_id, call)
     assert isinstance(call, FunctionToolCallDelta)
     if isinstance(call.function.name, str):
-        return (event.data.id, call.index, "name"), call.function.name
+        return (step_id, call.index, "name"), call.function.name
     assert isinstance(call.function.arguments, str)
-    return (event.data.id, call.index, "arguments"), call.function.arguments
+    return (step_id, call.index, "arguments"), call.function.arguments
 
 
-def told_text(play: Play, pieces: Sequence[str], *, resumed: bool = False) -> None:
+def _piece_of_cell(
+    step_id: str, call: CodeInterpreterToolCallDelta
+) -> tuple[tuple[str, int, str], str]:
+    cell = call.code_interpreter
+    if isinstance(call.id, str):
+        return (step_id, call.index, "cell"), call.id
+    if not cell.outputs:
+        return (step_id, call.index, "code"), str(cell.input)
+    (output,) = cell.outputs
+    place = (step_id, call.index, f"output {output.index}")
+    return place, output.logs if isinstance(output, LogsOutputDelta) else output.image.file_id
+
+
+def told_charts(play: Play, number: int, *, resumed: bool = False) -> None:
+    """Tell the charts that the open message begins with."""
+    message = play.state.open_message
+    assert message is not None
+    for index in range(number):
+        delta = image_delta(message.id, index, f"file-{index}")
+        play.tell("thread.message.delta", delta, 1, resumed=resumed)
+
+
+def told_text(play: Play, pieces: Sequence[str], *, index: int = 0, resumed: bool = False) -> None:
     """Tell pieces of the open message's text; a piece that is a marker is a citation."""
     message = play.state.open_message
     assert message is not None
     length, citations = 0, 0
     for value in pieces:
         if MARKER.fullmatch(value):
-            delta = annotated_delta(message.id, 0, citations, citation(value, length))
+            delta = annotated_delta(message.id, index, citations, citation(value, length))
             citations += 1
         else:
-            delta = text_delta(message.id, 0, value, first=not length)
+            delta = text_delta(message.id, index, value, first=not length)
         length += len(value)
         play.tell("thread.message.delta", delta, len(value), resumed=resumed)
 
@@ -336,3 +395,25 @@ def told_search(
     """Tell that a search of the open tool step has begun."""
     delta = search_delta(step_id, index, call)
     play.tell("thread.run.step.delta", delta, 1, resumed=resumed)
+
+
+def told_code(
+    play: Play, step_id: str, index: int, call_id: str, pieces: Sequence[str], *, resumed: bool
+) -> None:
+    """Tell that a cell of the open tool step has begun, and its code."""
+    header = code_call_delta(step_id, index, call_id)
+    play.tell("thread.run.step.delta", header, 1, resumed=resumed)
+    for value in pieces:
+        delta = code_delta(step_id, index, value)
+        play.tell("thread.run.step.delta", delta, len(value), resumed=resumed)
+
+
+def told_outputs(
+    play: Play, step_id: str, index: int, outputs: Sequence[str], *, resumed: bool
+) -> None:
+    """Tell what has come out of a cell; an empty output is an image."""
+    made = CellOutputs()
+    for output in outputs:
+        delta = made.add_text(output) if output else made.add_image("file-1")
+        piece_ = output_delta(step_id, index, delta)
+        play.tell("thread.run.step.delta", piece_, width_of_output(delta), resumed=resumed)

@@ -18,17 +18,24 @@ from understudy.runs.happenings import (
     HostedToolsRan,
     ToolOutputsSubmitted,
 )
+from understudy.wire.objects.messages import Content
 from understudy.wire.objects.runs import LastError
-from understudy.wire.objects.steps import FileSearchToolCall
+from understudy.wire.objects.steps import CodeInterpreterToolCall, FileSearchToolCall, ToolCall
 
 from .playing import (
+    IMAGE,
     MARKER,
     SPENT,
     Play,
+    code_call,
     declined,
     function_call,
+    pictured,
     search_call,
     told_call,
+    told_charts,
+    told_code,
+    told_outputs,
     told_refusal,
     told_search,
     told_text,
@@ -49,10 +56,18 @@ class Turn(Struct, frozen=True):
     cuts: tuple[int, ...]
     crashes: bool
     searches: int = 0
+    # Code and outputs of each cell; an empty output is an image.
+    cells: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    charts: int = 0
 
     @property
     def is_calling(self) -> bool:
-        return bool(self.calls or self.searches)
+        return bool(self.calls or self.searches or self.cells)
+
+    @property
+    def content(self) -> tuple[Content, ...]:
+        said = declined(self.text, self.refusal)
+        return (*pictured(self.charts), *said) if said else ()
 
 
 @st.composite
@@ -62,6 +77,8 @@ def turns(draw: st.DrawFn) -> Turn:
     refusal = draw(st.just("") | TEXTS) if not text or draw(st.booleans()) else ""
     calls = tuple(draw(st.lists(TEXTS, max_size=2)))
     searches = draw(st.integers(0, 2))
+    outputs = st.lists(TEXTS | st.just(IMAGE), max_size=4).map(tuple)
+    cells = tuple(draw(st.lists(st.tuples(st.just("") | TEXTS, outputs), max_size=2)))
     end = draw(st.sampled_from(["done", "done", "done", "cut", "cancel", "expire", "fail"]))
     return Turn(
         text=text,
@@ -69,8 +86,10 @@ def turns(draw: st.DrawFn) -> Turn:
         calls=calls,
         end=end,
         cuts=tuple(draw(st.lists(st.integers(1, 12), max_size=3))),
-        crashes=bool(calls or searches or text or refusal) and draw(st.booleans()),
+        crashes=bool(calls or searches or cells or text or refusal) and draw(st.booleans()),
         searches=searches,
+        cells=cells,
+        charts=draw(st.integers(0, 2)),
     )
 
 
@@ -111,14 +130,27 @@ def _searches(number: int, turn: Turn) -> list[FileSearchToolCall]:
     return [search_call(f"call_s{number}_{index}", "found") for index in range(turn.searches)]
 
 
+def _cells(number: int, turn: Turn) -> list[CodeInterpreterToolCall]:
+    return [
+        code_call(f"call_c{number}_{index}", code, *outputs)
+        for index, (code, outputs) in enumerate(turn.cells)
+    ]
+
+
 def _speak(play: Play, number: int, turn: Turn) -> None:
     if turn.text or turn.refusal:
         play.start_message(number)
-        told_text(play, pieces(turn.text, turn.cuts))
-        told_refusal(play, 1 if turn.text else 0, pieces(turn.refusal, turn.cuts))
+        _tell_message(play, turn, turn.cuts)
     if turn.is_calling:
-        play.start_calls(number, content=declined(turn.text, turn.refusal))
+        play.start_calls(number, content=turn.content)
         _tell_calls(play, number, turn, turn.cuts)
+
+
+def _tell_message(play: Play, turn: Turn, cuts: Sequence[int], *, resumed: bool = False) -> None:
+    told_charts(play, turn.charts, resumed=resumed)
+    told_text(play, pieces(turn.text, cuts), index=turn.charts, resumed=resumed)
+    index = turn.charts + (1 if turn.text else 0)
+    told_refusal(play, index, pieces(turn.refusal, cuts), resumed=resumed)
 
 
 def _tell_calls(
@@ -131,6 +163,15 @@ def _tell_calls(
         told_call(play, f"step_t{number}", index, call, parts, resumed=resumed)
     for index, search in enumerate(_searches(number, turn), start=len(ids)):
         told_search(play, f"step_t{number}", index, search, resumed=resumed)
+    _tell_cells(play, number, turn, cuts, resumed=resumed)
+
+
+def _tell_cells(play: Play, number: int, turn: Turn, cuts: Sequence[int], *, resumed: bool) -> None:
+    step_id = f"step_t{number}"
+    cells = zip(turn.cells, _cells(number, turn), strict=True)
+    for index, ((code, outputs), call) in enumerate(cells, start=len(turn.calls) + turn.searches):
+        told_code(play, step_id, index, call.id, pieces(code, cuts), resumed=resumed)
+        told_outputs(play, step_id, index, outputs, resumed=resumed)
 
 
 def _rebuild(play: Play, number: int, turn: Turn) -> None:
@@ -141,8 +182,7 @@ def _rebuild(play: Play, number: int, turn: Turn) -> None:
     if turn.is_calling:
         _tell_calls(play, number, turn, turn.cuts[:1], resumed=True)
         return
-    told_text(play, pieces(turn.text, turn.cuts[:1]), resumed=True)
-    told_refusal(play, 1 if turn.text else 0, pieces(turn.refusal, ()), resumed=True)
+    _tell_message(play, turn, turn.cuts[:1], resumed=True)
 
 
 def _end(play: Play, number: int, turn: Turn) -> None:
@@ -153,7 +193,7 @@ def _end(play: Play, number: int, turn: Turn) -> None:
 
 def _outcome(number: int, turn: Turn) -> Happening:
     # What was said before calls was committed when they began.
-    content = () if turn.is_calling else declined(turn.text, turn.refusal)
+    content = () if turn.is_calling else turn.content
     if turn.end == "cancel":
         return Cancelled(content=content)
     if turn.end == "expire":
@@ -168,9 +208,9 @@ def _outcome(number: int, turn: Turn) -> Happening:
 
 
 def _called(number: int, turn: Turn) -> Happening:
-    searches = _searches(number, turn)
+    hosted: list[ToolCall] = [*_searches(number, turn), *_cells(number, turn)]
     if not turn.calls:
-        return HostedToolsRan(calls=tuple(searches), content=(), usage=SPENT)
+        return HostedToolsRan(calls=tuple(hosted), content=(), usage=SPENT)
     arguments = zip(_call_ids(number, turn), turn.calls, strict=True)
     calls = [function_call(one, arguments=text) for one, text in arguments]
-    return FunctionsCalled(calls=(*calls, *searches), content=(), usage=SPENT)
+    return FunctionsCalled(calls=(*calls, *hosted), content=(), usage=SPENT)

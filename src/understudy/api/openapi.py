@@ -69,8 +69,12 @@ from understudy.wire.v1 import AssistantFile, MessageFile
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
-# What a stored search keeps for the model (wire/v2.py).
-_NEVER_SHOWN = ("query", "place")
+# What stored calls keep for the model (wire/v2.py): schema and property.
+_NEVER_SHOWN = (
+    ("FileSearchCall", "query"),
+    ("FileSearchCall", "place"),
+    ("CodeInterpreterCall", "files"),
+)
 _PATH_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -361,8 +365,9 @@ def _schemas(types: list[type[Struct]]) -> tuple[References, Json]:
             f'"title":"{type_.__name__}"', f'"title":"{public}"'
         )
     *references, schemas = msgspec.json.decode(text)
-    for name in _NEVER_SHOWN:
-        del schemas["FileSearchCall"]["properties"][name]
+    for schema, name in _NEVER_SHOWN:
+        del schemas[schema]["properties"][name]
+    del schemas["MadeFile"]
     return dict(zip(types, references, strict=True)), schemas
 
 

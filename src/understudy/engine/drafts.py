@@ -1,23 +1,34 @@
 """What the model is writing: a message in its parts, a call in its arguments."""
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
 from understudy.runs.citing import Citation
+from understudy.runs.code_arguments import CodeReader
 from understudy.runs.deltas import (
     annotated_delta,
+    arguments_delta,
     call_delta,
+    code_call_delta,
+    code_delta,
+    image_delta,
     refusal_delta,
     search_delta,
     text_delta,
 )
+from understudy.runs.linking import Link
 from understudy.wire.deltas import MessageDelta, StepDelta
 from understudy.wire.objects.messages import (
     Annotation,
     Content,
     FileCitation,
     FileCitationAnnotation,
+    FilePath,
+    FilePathAnnotation,
+    ImageFile,
+    ImageFileContent,
     RefusalContent,
     Text,
     TextContent,
@@ -51,36 +62,42 @@ class _Part:
 
 
 class MessageDraft:
-    """A message in the making; ``resumed`` when an earlier attempt had begun it."""
+    """A message in the making; ``resumed`` when an earlier attempt had begun it.
 
-    def __init__(self, message_id: str, *, resumed: bool) -> None:
+    It begins with the charts, each a part of its own (ANN-05).
+    """
+
+    def __init__(self, message_id: str, *, resumed: bool, charts: Sequence[str] = ()) -> None:
         self.id = message_id
         self.resumed = resumed
+        self._charts = charts
         self._parts: list[_Part] = []
+
+    def begin(self) -> Iterable[MessageDelta]:
+        """Return the deltas of the charts."""
+        return [image_delta(self.id, index, chart) for index, chart in enumerate(self._charts)]
 
     def add(self, kind: PartKind, piece: str) -> MessageDelta:
         """Add a piece and return its delta; another kind of content begins another part."""
         part = self._part(kind)
         begins = not part.length
         part.add(piece)
-        index = len(self._parts) - 1
         if kind == "text":
-            return text_delta(self.id, index, piece, first=begins)
-        return refusal_delta(self.id, index, piece)
+            return text_delta(self.id, self._index, piece, first=begins)
+        return refusal_delta(self.id, self._index, piece)
 
-    def cite(self, citation: Citation) -> MessageDelta:
-        """Add a marker and its annotation to the text and return their delta (ANN-02)."""
+    def annotate(self, mark: Citation | Link) -> MessageDelta:
+        """Add a marker or an address with its annotation and return their delta (ANN-02)."""
         part = self._part("text")
-        annotation = FileCitationAnnotation(
-            text=citation.marker,
-            start_index=part.length,
-            end_index=part.length + len(citation.marker),
-            file_citation=FileCitation(citation.source.file_id, citation.source.quote),
-        )
-        part.add(citation.marker)
+        annotation = _annotation(mark, part.length)
+        part.add(annotation.text)
         part.annotations.append(annotation)
         number = len(part.annotations) - 1
-        return annotated_delta(self.id, len(self._parts) - 1, number, annotation)
+        return annotated_delta(self.id, self._index, number, annotation)
+
+    @property
+    def _index(self) -> int:
+        return len(self._charts) + len(self._parts) - 1
 
     def _part(self, kind: PartKind) -> _Part:
         if not self._parts or self._parts[-1].kind != kind:
@@ -89,11 +106,30 @@ class MessageDraft:
 
     def content(self) -> tuple[Content, ...]:
         """Return the message as far as it is written."""
-        return tuple(part.content() for part in self._parts)
+        images = (ImageFileContent(ImageFile(chart)) for chart in self._charts)
+        return (*images, *(part.content() for part in self._parts))
+
+
+def _annotation(mark: Citation | Link, start: int) -> Annotation:
+    if isinstance(mark, Link):
+        return FilePathAnnotation(
+            text=mark.address,
+            start_index=start,
+            end_index=start + len(mark.address),
+            file_path=FilePath(mark.file_id),
+        )
+    return FileCitationAnnotation(
+        text=mark.marker,
+        start_index=start,
+        end_index=start + len(mark.marker),
+        file_citation=FileCitation(mark.source.file_id, mark.source.quote),
+    )
 
 
 class CallDraft:
     """A function call in the making, and how much of it has been told."""
+
+    has_output = False
 
     __slots__ = ("_arguments", "_told", "id", "is_announced", "name")
 
@@ -107,6 +143,9 @@ class CallDraft:
     def add(self, piece: str) -> None:
         """Add a piece of the arguments."""
         self._arguments.append(piece)
+
+    def close(self) -> None:
+        """Take note that the arguments are whole."""
 
     @property
     def arguments(self) -> str:
@@ -123,6 +162,10 @@ class CallDraft:
         self._told = len(self._arguments)
         return "".join(pieces)
 
+    def delta(self, step_id: str, index: int, piece: str) -> StepDelta:
+        """Return the delta that tells a piece of what was untold."""
+        return arguments_delta(step_id, index, piece)
+
     def is_whole(self) -> bool:
         """Return whether the arguments are complete JSON, so that no more will come."""
         try:
@@ -137,8 +180,8 @@ class CallDraft:
         return FunctionToolCall(id=self.id, function=function)
 
 
-class HostedCallDraft(CallDraft):
-    """A call of a hosted tool in the making: of a search, only its beginning is told (STR-08)."""
+class SearchCallDraft(CallDraft):
+    """A search in the making, of which only the beginning is told (STR-08)."""
 
     __slots__ = ("_begun",)
 
@@ -153,3 +196,38 @@ class HostedCallDraft(CallDraft):
     def untold(self) -> str:
         """Return nothing: clients do not see what is searched for."""
         return ""
+
+
+class CodeCallDraft(CallDraft):
+    """A cell in the making: its code is told, as far as it can be read (STR-07)."""
+
+    has_output = True
+
+    __slots__ = ("_code", "_reader")
+
+    def __init__(self, call_id: str, name: str) -> None:
+        super().__init__(call_id, name)
+        self._reader = CodeReader()
+        self._code: list[str] = []
+
+    def add(self, piece: str) -> None:
+        """Add a piece of the arguments."""
+        super().add(piece)
+        self._code.append(self._reader.take(piece))
+
+    def close(self) -> None:
+        """Take note that the arguments are whole, so that all of the code can be told."""
+        self._code.append(self._reader.end())
+
+    def header(self, step_id: str, index: int) -> StepDelta:
+        """Return the delta that begins the call."""
+        return code_call_delta(step_id, index, self.id)
+
+    def untold(self) -> str:
+        """Return the code that has not been told yet; from now on it has been."""
+        code, self._code = "".join(self._code), []
+        return code
+
+    def delta(self, step_id: str, index: int, piece: str) -> StepDelta:
+        """Return the delta that tells a piece of the code."""
+        return code_delta(step_id, index, piece)

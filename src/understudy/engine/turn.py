@@ -1,7 +1,8 @@
 """One turn of the model: its deltas told as they come, its end made into a happening.
 
-When the model has called hosted tools, their work belongs to the turn. What they have found is
-cited in later turns, whose text is searched for markers (``runs/citing.py``).
+When the model has called hosted tools, their work belongs to the turn. What they have found and
+made is marked in the text of later turns (``runs/marking.py``), whose message begins with the
+charts (ANN-05).
 
 An earlier attempt may have left a message or a tool step open. They are written anew under the
 same ids, so that clients see one message and never two. A message that the earlier attempt had
@@ -17,8 +18,9 @@ from understudy.engine.drafts import CallDraft, MessageDraft, PartKind
 from understudy.engine.hold import Hold
 from understudy.engine.toolbox import Toolbox
 from understudy.ids import new_id
+from understudy.runs.cells import charts, width_of_output
 from understudy.runs.citing import Citation
-from understudy.runs.deltas import arguments_delta, width_of_header
+from understudy.runs.deltas import output_delta, width_of_header, width_of_image
 from understudy.runs.happenings import (
     Answered,
     BudgetSpent,
@@ -29,6 +31,7 @@ from understudy.runs.happenings import (
     MessageStarted,
     ToolCallsStarted,
 )
+from understudy.runs.marking import Marked
 from understudy.runs.state import RunState
 from understudy.upstream.base import (
     Finished,
@@ -39,9 +42,9 @@ from understudy.upstream.base import (
     ToolCallDelta,
 )
 from understudy.upstream.base import Usage as ModelUsage
-from understudy.wire.deltas import StepDelta
+from understudy.wire.deltas import CellOutputDelta, MessageDelta, StepDelta
 from understudy.wire.objects.messages import Content
-from understudy.wire.objects.steps import FunctionToolCall, RunStep
+from understudy.wire.objects.steps import FunctionToolCall, RunStep, ToolCall
 from understudy.wire.objects.usage import CompletionTokensDetails, PromptTokenDetails, Usage
 
 BYTES_PER_TOKEN = 4
@@ -54,10 +57,11 @@ class Turn:
         self._hold = hold
         self._toolbox = toolbox
         self._calls_max = calls_max
-        self._citing = toolbox.citing(hold.state)
+        self._marking = toolbox.marking(hold.state)
         self._message: MessageDraft | None = None
         self._calls: list[CallDraft] = []
         self._telling = 0
+        self._finished = 0
         self._step_id: str | None = None
         self._step_resumed = False
         self._has_spoken = _spoke_before_calls(hold.state)
@@ -74,7 +78,7 @@ class Turn:
                     await self._take(event)
                 self._hold.flush()
         if self._step_id is not None:
-            self._tell_calls(self._step_id, to_the_end=True)
+            self._tell_calls(to_the_end=True)
         else:
             await self._tell_held_back()
         await self._end_text()
@@ -90,10 +94,22 @@ class Turn:
             return BudgetSpent(reason="max_completion_tokens", content=self.content, usage=usage)
         if not self._calls:
             return Answered(content=self.content, usage=usage)
-        calls = await self._toolbox.finished(self._calls, self._hold.state)
+        calls = await self._finished_calls()
         if any(isinstance(call, FunctionToolCall) for call in calls):
             return FunctionsCalled(calls=calls, content=self.content, usage=usage)
         return HostedToolsRan(calls=calls, content=self.content, usage=usage)
+
+    async def _finished_calls(self) -> tuple[ToolCall, ...]:
+        """Let the hosted tools work, one after the other; a cell comes to its output this way."""
+        calls: list[ToolCall] = []
+        finished = self._toolbox.finished(self._calls, self._hold.state, self._tell_output)
+        async with aclosing(finished):
+            async for call in finished:
+                calls.append(call)
+                self._finished = len(calls)
+                self._tell_calls(to_the_end=True)
+                self._hold.flush()
+        return tuple(calls)
 
     @property
     def content(self) -> tuple[Content, ...]:
@@ -117,32 +133,35 @@ class Turn:
         if self._has_spoken:
             self._held_back.append((kind, words))
             return
-        if self._citing is None:
+        if self._marking is None:
             await self._write(kind, words)
         elif kind == "text":
-            await self._write_cited(self._citing.take(words))
+            await self._write_marked(self._marking.take(words))
         else:
             await self._end_text()
             await self._write(kind, words)
 
     async def _write(self, kind: PartKind, words: str) -> None:
         message = self._message or await self._start_message()
-        delta = message.add(kind, words)
-        self._hold.tell("thread.message.delta", delta, len(words), resumed=message.resumed)
+        self._tell_message(message.add(kind, words), len(words))
 
-    async def _write_cited(self, written: Iterable[str | Citation]) -> None:
+    async def _write_marked(self, written: Iterable[Marked]) -> None:
         for each in written:
             if isinstance(each, str):
                 await self._write("text", each)
             else:
                 message = self._message or await self._start_message()
-                delta, width = message.cite(each), len(each.marker)
-                self._hold.tell("thread.message.delta", delta, width, resumed=message.resumed)
+                width = len(each.marker if isinstance(each, Citation) else each.address)
+                self._tell_message(message.annotate(each), width)
+
+    def _tell_message(self, piece: MessageDelta, width: int) -> None:
+        assert self._message is not None
+        self._hold.tell("thread.message.delta", piece, width, resumed=self._message.resumed)
 
     async def _end_text(self) -> None:
-        """Tell what looked like the beginning of a marker and was none."""
-        if self._citing is not None:
-            await self._write_cited(self._citing.end())
+        """Tell what looked like the beginning of a mark and was none."""
+        if self._marking is not None:
+            await self._write_marked(self._marking.end())
 
     async def _tell_held_back(self) -> None:
         self._has_spoken = False
@@ -152,47 +171,65 @@ class Turn:
 
     async def _start_message(self) -> MessageDraft:
         left_open = self._hold.state.open_message
+        images = charts(self._hold.state.steps)
         if left_open is not None:
-            self._message = MessageDraft(left_open.id, resumed=True)
+            self._message = MessageDraft(left_open.id, resumed=True, charts=images)
         else:
-            self._message = MessageDraft(new_id("msg"), resumed=False)
+            self._message = MessageDraft(new_id("msg"), resumed=False, charts=images)
             started = MessageStarted(message_id=self._message.id, step_id=new_id("step"))
             await self._hold.happen(started)
+        for delta in self._message.begin():
+            self._tell_message(delta, width_of_image)
         return self._message
 
     async def _take_call(self, delta: ToolCallDelta) -> None:
         if self._calls_max is not None and delta.index >= self._calls_max:
             return
         self._bytes_written += len(delta.arguments.encode())
-        step_id = self._step_id or await self._start_tool_step()
+        if self._step_id is None:
+            await self._start_tool_step()
         if delta.index == len(self._calls):
             self._calls.append(self._toolbox.draft(delta.id or new_id("call"), delta.name or ""))
         if delta.arguments:
             self._calls[delta.index].add(delta.arguments)
-        self._tell_calls(step_id)
+        self._tell_calls()
 
-    def _tell_calls(self, step_id: str, *, to_the_end: bool = False) -> None:
+    def _tell_calls(self, *, to_the_end: bool = False) -> None:
         """Tell one call after the other: the next one begins when the one before is whole.
 
-        Servers may write calls interleaved. Told in order, a position in the stream says how much
-        of them a client has seen, now and when the story is told again.
+        To a cell belongs its output, so what is behind it waits until it has run. Servers may write
+        calls interleaved. Told in order, a position in the stream says how much of them a client
+        has seen, now and when the story is told again.
         """
         while self._telling < len(self._calls):
-            self._tell_call(step_id, self._telling, self._calls[self._telling])
+            call = self._calls[self._telling]
             is_last = self._telling == len(self._calls) - 1
-            if is_last or not (to_the_end or self._calls[self._telling].is_whole()):
+            is_over = to_the_end or (not is_last and call.is_whole())
+            if is_over:
+                call.close()
+            self._tell_call(self._telling, call)
+            if is_last or not is_over or (call.has_output and self._telling >= self._finished):
                 return
             self._telling += 1
 
-    def _tell_call(self, step_id: str, index: int, call: CallDraft) -> None:
+    def _tell_call(self, index: int, call: CallDraft) -> None:
+        assert self._step_id is not None
+        step_id = self._step_id
         if not call.is_announced:
             call.is_announced = True
             self._tell_step(call.header(step_id, index), width_of_header)
-        arguments = call.untold()
-        if arguments:
-            self._tell_step(arguments_delta(step_id, index, arguments), len(arguments))
+        piece = call.untold()
+        if piece:
+            self._tell_step(call.delta(step_id, index, piece), len(piece))
 
-    async def _start_tool_step(self) -> str:
+    def _tell_output(self, index: int, output: CellOutputDelta) -> None:
+        """Tell what comes out of a cell while it runs."""
+        assert self._step_id is not None
+        piece = output_delta(self._step_id, index, output)
+        self._tell_step(piece, width_of_output(output))
+        self._hold.flush()
+
+    async def _start_tool_step(self) -> None:
         await self._end_text()
         await self._abandon_left_message()
         left_open = next((s for s in self._hold.state.open_steps if s.type == "tool_calls"), None)
@@ -204,7 +241,6 @@ class Turn:
             started = ToolCallsStarted(step_id=self._step_id, content=self.content)
             await self._hold.happen(started)
             self._message = None
-        return self._step_id
 
     async def _abandon_left_message(self) -> None:
         """Close what an earlier attempt began to write and this one does not."""

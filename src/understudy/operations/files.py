@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from understudy.errors import InvalidRequest, NotFound, Unavailable
 from understudy.ids import new_file_id
-from understudy.operations.arrivals import arriving
 from understudy.operations.file_uses import assistant_without, message_without, thread_without
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import change, find, page
 from understudy.operations.refusals import no_such
-from understudy.storage.changes import ClaimBytes, Delete, ExpectBytes, Insert, Replace
+from understudy.storage.arrivals import arrived, arriving
+from understudy.storage.changes import Delete, ExpectBytes, Replace
 from understudy.storage.records import Conflict, Kind, Row, Rows, Scope, Slice
 from understudy.wire.encoding import (
     decode_assistant,
@@ -43,26 +43,17 @@ Receive = Callable[[str], Awaitable[Received]]
 async def create(ports: Ports, caller: Caller, receive: Receive) -> Row:
     """Store a file; ``receive`` puts its bytes under the id that it is given (FILE-01)."""
     file_id = new_file_id()
-    async with arriving(ports, file_id):
+    async with arriving(ports.storage, file_id, ports.now):
         received = await receive(file_id)
         now = ports.now
         file = _file(file_id, received, now)
-        body = encode(file)
-        insert = Insert(
-            kind="file",
-            project_id=caller.project_id,
-            id=file_id,
-            created_at=now,
-            body=body,
-            purpose=file.purpose,
-            expires_at=file.expires_at,
-        )
-        answers = caller.answers("file", body, (), now)
+        insert, claim = arrived(file, caller.project_id, now)
+        answers = caller.answers("file", insert.body, (), now)
         try:
-            await ports.storage.write(*answers, insert, ClaimBytes(key=file_id, now=now))
+            await ports.storage.write(*answers, insert, claim)
         except Conflict as conflict:
             raise Unavailable("The file took too long to be stored. Try again.") from conflict
-    return Row(file_id, body)
+    return Row(file_id, insert.body)
 
 
 def _file(file_id: str, received: Received, now: int) -> File:

@@ -7,8 +7,8 @@ import msgspec
 
 from understudy.errors import InvalidRequest, NotFound, Unavailable
 from understudy.ids import new_file_id, new_id
-from understudy.operations.arrivals import arriving
 from understudy.operations.ports import Caller, Ports
+from understudy.storage.arrivals import arriving
 from understudy.storage.changes import AddPart, ClaimBytes, EndUpload, Insert, OpenUpload
 from understudy.storage.records import Conflict, Row, UploadRecord
 from understudy.wire.encoding import encode
@@ -58,7 +58,7 @@ async def add_part(ports: Ports, caller: Caller, upload_id: str, receive: Receiv
     _, record = await _pending(ports, caller, upload_id)
     _refuse_too_many_bytes(ports, sum(record.parts.values()))
     part_id = new_id("part")
-    async with arriving(ports, part_id):
+    async with arriving(ports.storage, part_id, ports.now):
         size = await receive(part_id)
         # Parts that arrive side by side do not know of each other before this.
         _, record = await _pending(ports, caller, upload_id)
@@ -80,7 +80,7 @@ async def complete(ports: Ports, caller: Caller, upload_id: str, wanted: Complet
     upload, record = await _pending(ports, caller, upload_id)
     _check_parts(upload, record, wanted.part_ids)
     file_id = new_file_id()
-    async with arriving(ports, file_id):
+    async with arriving(ports.storage, file_id, ports.now):
         try:
             await _join(ports, file_id, upload, wanted)
             return await _publish(ports, caller, upload, record, file_id)

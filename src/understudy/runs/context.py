@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from understudy.runs.cells import account
 from understudy.runs.citations import passages
 from understudy.runs.hosted import HostedType, hosted_names
 from understudy.wire.objects.messages import (
@@ -151,7 +152,9 @@ def _called(call: ToolCall, names: Mapping[HostedType, str]) -> _Called:
         search = call.file_search
         arguments = json.encode({"query": search.query or ""}).decode()
         return _Called(call.id, names["file_search"], arguments, passages(search))
-    raise NotImplementedError(f"No model can be told of {type(call).__name__} yet.")
+    cell = call.code_interpreter
+    arguments = json.encode({"code": cell.input}).decode()
+    return _Called(call.id, names["code_interpreter"], arguments, account(cell))
 
 
 def _fitted(messages: list[ChatMessage], tokens_max: int) -> list[ChatMessage]:

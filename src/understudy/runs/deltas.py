@@ -5,12 +5,17 @@ from msgspec.structs import replace
 
 from understudy.wire.deltas import (
     AnnotationDelta,
+    CellOutputDelta,
+    CodeInterpreterDelta,
+    CodeInterpreterToolCallDelta,
     FileCitationAnnotationDelta,
     FilePathAnnotationDelta,
     FileSearchDelta,
     FileSearchToolCallDelta,
     FunctionDelta,
     FunctionToolCallDelta,
+    ImageFileContentDelta,
+    LogsOutputDelta,
     MessageDelta,
     MessageDeltaBody,
     RefusalContentDelta,
@@ -22,11 +27,12 @@ from understudy.wire.deltas import (
     ToolCallsDeltaDetails,
 )
 from understudy.wire.events import RunEvent
-from understudy.wire.objects.messages import Annotation, FileCitationAnnotation
+from understudy.wire.objects.messages import Annotation, FileCitationAnnotation, ImageFile
 from understudy.wire.objects.steps import FileSearchToolCall
 
 # The delta that names a call, and so stands before its arguments, takes one position.
 width_of_header = 1
+width_of_image = 1
 
 
 def text_delta(message_id: str, index: int, value: str, *, first: bool) -> MessageDelta:
@@ -71,6 +77,12 @@ def refusal_delta(message_id: str, index: int, refusal: str) -> MessageDelta:
     return MessageDelta(id=message_id, delta=MessageDeltaBody([content]))
 
 
+def image_delta(message_id: str, index: int, file_id: str) -> MessageDelta:
+    """Return an image part, whole (STR-10, ANN-05)."""
+    content = ImageFileContentDelta(index=index, image_file=ImageFile(file_id))
+    return MessageDelta(id=message_id, delta=MessageDeltaBody([content]))
+
+
 def call_delta(step_id: str, index: int, call_id: str, name: str) -> StepDelta:
     """Return the delta that begins a function call (STR-09)."""
     function = FunctionDelta(name=name, arguments="", output=None)
@@ -91,6 +103,25 @@ def arguments_delta(step_id: str, index: int, arguments: str) -> StepDelta:
     return _step_delta(step_id, FunctionToolCallDelta(index=index, function=function))
 
 
+def code_call_delta(step_id: str, index: int, call_id: str) -> StepDelta:
+    """Return the delta that begins a call of the code interpreter (STR-07)."""
+    cell = CodeInterpreterDelta(input="", outputs=[])
+    call = CodeInterpreterToolCallDelta(index=index, id=call_id, code_interpreter=cell)
+    return _step_delta(step_id, call)
+
+
+def code_delta(step_id: str, index: int, code: str) -> StepDelta:
+    """Return more of a cell's code (STR-07)."""
+    cell = CodeInterpreterDelta(input=code)
+    return _step_delta(step_id, CodeInterpreterToolCallDelta(index=index, code_interpreter=cell))
+
+
+def output_delta(step_id: str, index: int, output: CellOutputDelta) -> StepDelta:
+    """Return more of a cell's output (STR-07)."""
+    cell = CodeInterpreterDelta(outputs=[output])
+    return _step_delta(step_id, CodeInterpreterToolCallDelta(index=index, code_interpreter=cell))
+
+
 def _step_delta(step_id: str, call: ToolCallDelta) -> StepDelta:
     return StepDelta(id=step_id, delta=StepDeltaBody(ToolCallsDeltaDetails(tool_calls=[call])))
 
@@ -100,26 +131,40 @@ def cut(event: RunEvent, seen: int) -> RunEvent:
 
     An annotation comes with the rest of its text, since it cannot have been seen before.
     """
-    rest = event.width - seen
+    data: MessageDelta | StepDelta | None = None
     if isinstance(event.data, MessageDelta):
-        part = event.data.delta.content[0]
-        if isinstance(part, TextContentDelta):
-            annotations = part.text.annotations or UNSET
-            text = TextDeltaValue(value=part.text.value[seen:], annotations=annotations)
-            cut_part = replace(part, text=text)
-            data = replace(event.data, delta=MessageDeltaBody([cut_part]))
-            return replace(event, data=data, width=rest)
-        if isinstance(part, RefusalContentDelta):
-            data = refusal_delta(event.data.id, part.index, part.refusal[seen:])
-            return replace(event, data=data, width=rest)
-    if isinstance(event.data, StepDelta):
-        call = event.data.delta.step_details.tool_calls[0]
-        if isinstance(call, FunctionToolCallDelta) and isinstance(call.function.arguments, str):
-            arguments = call.function.arguments[seen:]
-            return replace(
-                event, data=arguments_delta(event.data.id, call.index, arguments), width=rest
-            )
-    return event
+        data = _cut_message(event.data, seen)
+    elif isinstance(event.data, StepDelta):
+        data = _cut_call(event.data.id, event.data.delta.step_details.tool_calls[0], seen)
+    return replace(event, data=data, width=event.width - seen) if data else event
+
+
+def _cut_message(whole: MessageDelta, seen: int) -> MessageDelta | None:
+    part = whole.delta.content[0]
+    if isinstance(part, TextContentDelta):
+        annotations = part.text.annotations or UNSET
+        text = TextDeltaValue(value=part.text.value[seen:], annotations=annotations)
+        return replace(whole, delta=MessageDeltaBody([replace(part, text=text)]))
+    if isinstance(part, RefusalContentDelta):
+        return refusal_delta(whole.id, part.index, part.refusal[seen:])
+    return None
+
+
+def _cut_call(step_id: str, call: ToolCallDelta, seen: int) -> StepDelta | None:
+    if isinstance(call, FunctionToolCallDelta) and isinstance(call.function.arguments, str):
+        return arguments_delta(step_id, call.index, call.function.arguments[seen:])
+    if isinstance(call, CodeInterpreterToolCallDelta):
+        return _cut_cell(step_id, call.index, call.code_interpreter, seen)
+    return None
+
+
+def _cut_cell(step_id: str, index: int, cell: CodeInterpreterDelta, seen: int) -> StepDelta | None:
+    if cell.input:
+        return code_delta(step_id, index, cell.input[seen:])
+    if cell.outputs and isinstance(cell.outputs[0], LogsOutputDelta):
+        output = cell.outputs[0]
+        return output_delta(step_id, index, replace(output, logs=output.logs[seen:]))
+    return None
 
 
 class TextRun:

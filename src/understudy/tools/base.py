@@ -8,12 +8,14 @@ A call may be cancelled at any await, because its run is cancelled, expired or g
 lets go of what it holds at once. A call whose leg dies is made again by the next attempt.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from understudy.errors import UnderstudyError
 from understudy.runs.hosted import HostedType
+from understudy.wire.deltas import CellOutputDelta
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import ToolCall
 
@@ -30,12 +32,14 @@ class ToolUse(Struct, frozen=True, kw_only=True):
     """For whom a tool works.
 
     ``place`` is the first number of the markers that cite what a search finds (ANN-03): no other
-    call of the thread has it.
+    call of the thread has it. ``tell_output`` tells clients what comes out of a cell while it runs;
+    the outputs of the finished call have to be what was told, put together by index (STR-07).
     """
 
     project_id: str
     run: Run
     place: int
+    tell_output: Callable[[CellOutputDelta], None]
 
 
 class HostedTool(Protocol):

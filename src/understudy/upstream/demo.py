@@ -4,12 +4,15 @@ It is deterministic: the same request is answered with the same words and the sa
 order, the first that applies:
 
 - after tool outputs: it answers from the passages of ``file_search``, quoting the sentences that
-  have most in common with the question, each with its marker, and repeats all other outputs;
+  have most in common with the question, each with its marker; it shows what came out of code, with
+  links to the files that it has made; and it repeats all other outputs;
 - ``tool_choice`` names a function: it calls that, with the arguments of its ``/call`` line or else
   with the least that the function's schema accepts; ``required`` takes the first one offered;
 - lines ``/call name {json}`` in the last user message: it calls these functions, all at once unless
   ``parallel_tool_calls`` is false, then the first of them;
 - a JSON ``response_format``: it sends the least that the schema accepts;
+- it is offered ``code_interpreter`` and has not called anything for this message: it runs the
+  fenced ``python`` block of the message, or describes and plots the first CSV file that there is;
 - it is offered ``file_search`` and has not called anything for this message: it searches the files
   for the text of the message;
 - otherwise: it quotes what it received and says how to attach a model.
@@ -25,6 +28,7 @@ from typing import Any
 
 import msgspec
 
+from understudy.upstream import demo_code
 from understudy.upstream.base import (
     Finished,
     ModelEvent,
@@ -89,6 +93,9 @@ def _answer(request: ModelRequest) -> list[Delta]:
         return list(call_deltas(calls))
     if (instance := _json_instance(request)) is not None:
         return _words(instance)
+    if demo_code.is_to_run(request):
+        call = Call(call_id(request, 0), demo_code.TOOL, demo_code.arguments(request))
+        return list(call_deltas([call]))
     if _is_to_search(request):
         return list(call_deltas([Call(call_id(request, 0), _SEARCH, _query(request))]))
     return _words(_about_request(request))
@@ -153,6 +160,8 @@ def _own_arguments(request: ModelRequest, name: str) -> str:
     """Return what a function is called with when the message does not say."""
     if name == _SEARCH and _offers_search(request):
         return _query(request)
+    if name == demo_code.TOOL:
+        return demo_code.arguments(request)
     return _arguments(offered_functions(request).get(name))
 
 
@@ -175,9 +184,11 @@ def _json_instance(request: ModelRequest) -> str | None:
 def _about_outputs(request: ModelRequest) -> str:
     outputs = latest_tool_outputs(request.messages)
     found = [output for output in outputs if output.name == _SEARCH]
-    others = [output for output in outputs if output.name != _SEARCH]
+    ran = [output for output in outputs if output.name == demo_code.TOOL]
+    others = [output for output in outputs if output.name not in {_SEARCH, demo_code.TOOL}]
     question = last_user_text(request.messages)
     sentences = [_about_passages(question, found)] if found else []
+    sentences += [f"{_HONESTY}; {demo_code.about_output(output.text)}" for output in ran]
     return " ".join([*sentences, _repeated(others)] if others else sentences)
 
 

@@ -110,11 +110,14 @@ class ImageOutputDelta(Struct, tag_field="type", tag="image", kw_only=True):
     image: ImageReference
 
 
+CellOutputDelta = LogsOutputDelta | ImageOutputDelta
+
+
 class CodeInterpreterDelta(Struct, kw_only=True):
     """A piece of a cell: more input, or more output (STR-07)."""
 
     input: str | UnsetType = UNSET
-    outputs: list[LogsOutputDelta | ImageOutputDelta] | UnsetType = UNSET
+    outputs: list[CellOutputDelta] | UnsetType = UNSET
 
 
 class CodeInterpreterToolCallDelta(Struct, tag_field="type", tag="code_interpreter", kw_only=True):

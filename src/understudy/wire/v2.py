@@ -1,10 +1,10 @@
 """The newer view: what is stored, without what only v1 shows or only the model reads.
 
-Almost everything is stored as v2 shows it, and its bytes are not looked into. Two things are not:
-a citation's quote, which v1 requires and v2 has dropped (ANN-01), and what a search has found,
-which is shown only if asked for (STEP-08). The bytes tell by a search for their keys whether an
-object may have one of them; text of clients cannot hold these keys, since its quotation marks are
-escaped.
+Almost everything is stored as v2 shows it, and its bytes are not looked into. Three things are not:
+a citation's quote, which v1 requires and v2 has dropped (ANN-01), what a search has found, which is
+shown only if asked for (STEP-08), and which files a cell has made (STEP-07). The bytes tell by a
+search for their keys whether an object may have one of them; text of clients cannot hold these
+keys, since its quotation marks are escaped.
 """
 
 from msgspec import UNSET
@@ -29,6 +29,7 @@ from understudy.wire.objects.messages import (
     TextContent,
 )
 from understudy.wire.objects.steps import (
+    CodeInterpreterToolCall,
     FileSearchToolCall,
     RunStep,
     SearchResult,
@@ -38,6 +39,7 @@ from understudy.wire.objects.steps import (
 
 _QUOTE = b',"quote":'
 _SEARCH = b'{"type":"file_search"'
+_MADE = b',"files":['
 
 
 def message_body(stored: bytes) -> bytes:
@@ -47,7 +49,7 @@ def message_body(stored: bytes) -> bytes:
 
 def step_body(stored: bytes, *, with_content: bool) -> bytes:
     """Return the step as v2 shows it, the passages of its searches only ``with_content``."""
-    if _SEARCH not in stored:
+    if _SEARCH not in stored and _MADE not in stored:
         return stored
     return encode(step(decode_step(stored), with_content=with_content))
 
@@ -106,7 +108,7 @@ def _annotation_delta(stored: AnnotationDelta) -> AnnotationDelta:
 
 
 def step(stored: RunStep, *, with_content: bool) -> RunStep:
-    """Return the step without the queries of its searches, and perhaps without the passages."""
+    """Return the step without what only the model reads, and perhaps without passages."""
     details = stored.step_details
     if not isinstance(details, ToolCallsDetails):
         return stored
@@ -115,6 +117,8 @@ def step(stored: RunStep, *, with_content: bool) -> RunStep:
 
 
 def _call(stored: ToolCall, *, with_content: bool) -> ToolCall:
+    if isinstance(stored, CodeInterpreterToolCall):
+        return replace(stored, code_interpreter=replace(stored.code_interpreter, files=UNSET))
     if not isinstance(stored, FileSearchToolCall):
         return stored
     results = stored.file_search.results

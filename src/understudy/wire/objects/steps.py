@@ -44,11 +44,26 @@ class ImageOutput(Struct, tag_field="type", tag="image"):
     image: ImageReference
 
 
+CellOutput = LogsOutput | ImageOutput
+
+
+class MadeFile(Struct, frozen=True):
+    """A file that a cell made: its path below ``/mnt/data``, and the file that it has become."""
+
+    path: str
+    file_id: str
+
+
 class CodeInterpreterCall(Struct, kw_only=True):
-    """A cell of Python and what came out of it (STEP-07)."""
+    """A cell of Python and what came out of it (STEP-07).
+
+    ``files`` are stored for the model, which reads of them, and for the links of its answers
+    (ANN-04), and never shown.
+    """
 
     input: str
-    outputs: list[LogsOutput | ImageOutput] = []
+    outputs: list[CellOutput] = []
+    files: list[MadeFile] | UnsetType = UNSET
 
 
 class CodeInterpreterToolCall(Struct, tag_field="type", tag="code_interpreter", kw_only=True):

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
 from understudy.wire.objects.runs import LastError
 from understudy.wire.objects.steps import (
@@ -89,4 +90,6 @@ def _details(newer: StepDetails) -> MessageCreationDetails | ToolCallsDetailsV1:
 def _call(newer: ToolCall) -> ToolCallV1:
     if isinstance(newer, FileSearchToolCall):
         return RetrievalToolCall(id=newer.id)
+    if isinstance(newer, CodeInterpreterToolCall):
+        return replace(newer, code_interpreter=replace(newer.code_interpreter, files=UNSET))
     return newer
