@@ -15,9 +15,9 @@ def test_the_banner_tells_everything_and_the_key_works(tmp_path: Path) -> None:
         assert str(tmp_path / "data") in server.banner
         assert "demo" in server.banner
         assert (
-            "function: yes · file_search: yes, by words · code_interpreter: not yet"
-            in server.banner
-        )
+            "function: yes · file_search: yes, by words · "
+            "code_interpreter: not installed (understudy sandbox install)"
+        ) in server.banner
         assert server.ask("GET", "/v1/models", server.first_key)[0] == 200
 
 

@@ -5,28 +5,43 @@ import asyncio
 from rich.console import Console
 from rich.table import Table
 
+from understudy.cli.check_sandbox import look, wait_for_answer
 from understudy.operations.ports import Ports
 from understudy.settings import Settings
 
 MODELS_SHOWN = 8
+STARTING = "starting"
 # The server starts whether or not an endpoint lists its models in this time.
 MODELS_WAIT_SECONDS = 0.5
 
 
 async def show_banner(settings: Settings, ports: Ports, port: int, new_key: str | None) -> None:
     """Print where the server is, what it works with, and what it cannot do."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     table = Table.grid(padding=(0, 2))
     table.add_row("API", f"http://{_host(settings.host)}:{port}/v1")
     if new_key is not None:
         table.add_row("Key", f"{new_key}  (shown only now)")
     table.add_row("Data", str(settings.data_dir.resolve()))
     table.add_row("Models", await _models(ports))
-    table.add_row("Tools", _tools(settings))
+    table.add_row("Tools", f"{_tools(settings)} · code_interpreter: {await _sandbox(settings)}")
     if not settings.worker:
         table.add_row("Worker", "none in this process: runs wait for one")
     console.print("[bold]Understudy[/bold] is ready.")
     console.print(table)
+
+
+async def show_sandbox(settings: Settings) -> None:
+    """Print how the sandbox stands, once a runner that is starting with the server has said it."""
+    if await _sandbox(settings) == STARTING:
+        standing = await wait_for_answer(settings)
+        _console().print(f"code_interpreter is {standing}", markup=False)
+        if standing.mend:
+            _console().print(f"  → {standing.mend}", markup=False)
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
 
 
 def _host(host: str) -> str:
@@ -36,7 +51,17 @@ def _host(host: str) -> str:
 def _tools(settings: Settings) -> str:
     by = next((one.embedding_model for one in settings.endpoints if one.embedding_model), None)
     search = f"by words and by {by}" if by else "by words"
-    return f"function: yes · file_search: yes, {search} · code_interpreter: not yet"
+    return f"function: yes · file_search: yes, {search}"
+
+
+async def _sandbox(settings: Settings) -> str:
+    """Say in a few words how the sandbox stands; the server's own is asked again when it is up."""
+    if not settings.worker:
+        return "as the worker has it"
+    standing = await look(settings)
+    if standing.state == "no answer" and settings.sandbox == "own":
+        return STARTING
+    return f"{standing} ({standing.mend})" if standing.state == "not installed" else str(standing)
 
 
 async def _models(ports: Ports) -> str:

@@ -1,7 +1,20 @@
 """``understudy demo``."""
 
+from pathlib import Path
+from typing import Annotated
 
-def demo() -> None:
+import typer
+
+
+def demo(
+    environment: Annotated[
+        Path,
+        typer.Option(
+            envvar="UNDERSTUDY_SANDBOX_ENVIRONMENT",
+            help="What code of the code interpreter runs on, built by sandbox install.",
+        ),
+    ] = Path("understudy-data/kernels"),
+) -> None:
     """Show the main job on real input, against a server of its own."""
     from rich.console import Console
 
@@ -10,5 +23,5 @@ def demo() -> None:
     from understudy.cli.demo_server import running_server
 
     console = Console(highlight=False, soft_wrap=True)
-    with running_server() as server:
+    with running_server(environment.absolute()) as server:
         play(console, DemoClient(server.port, server.key))

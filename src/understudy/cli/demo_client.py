@@ -42,6 +42,10 @@ class DemoClient:
         """Return the answer to a GET."""
         return msgspec.json.decode(self._ask("GET", path, None, era).read())
 
+    def content(self, path: str) -> bytes:
+        """Return the bytes of a file."""
+        return self._ask("GET", path, None, "v2").read()
+
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Return the answer to a POST."""
         return msgspec.json.decode(self._ask("POST", path, _json(body)).read())

@@ -1,4 +1,4 @@
-"""What the demo shows: a streamed run, a run with a function, the list of both, and a citation."""
+"""What the demo shows: a streamed run, one with a function, their list, a citation, a chart."""
 
 import shutil
 import sys
@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from understudy.cli.demo_chart import chart_from_table
 from understudy.cli.demo_citation import question_about_pdf
 from understudy.cli.demo_client import DemoClient
 from understudy.cli.demo_failed import DemoFailed
@@ -47,6 +48,7 @@ def play(console: Console, client: DemoClient) -> None:
     _run_with_function(stage, assistant_id, thread_id)
     _list_of_runs(stage, thread_id)
     question_about_pdf(stage)
+    chart_from_table(stage)
     console.print(f"\n{AN_EXISTING_APP.format(command=_command())}", markup=False)
 
 

@@ -35,29 +35,37 @@ class DemoServer(Struct, frozen=True):
 
 
 @contextmanager
-def running_server() -> Iterator[DemoServer]:
-    """Run a server until the block ends, and leave nothing behind. Raises DemoFailed."""
+def running_server(environment: Path) -> Iterator[DemoServer]:
+    """Run a server until the block ends, and leave nothing behind. Raises DemoFailed.
+
+    Its code interpreter runs on that environment, if there is one.
+    """
     with tempfile.TemporaryDirectory(prefix="understudy-demo-") as name:
         folder = Path(name)
-        process = _start(folder)
+        process = _start(folder, environment)
         try:
             yield _wait_for_banner(process, folder)
         finally:
             _stop(process)
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
+def _start(folder: Path, environment: Path) -> subprocess.Popen[bytes]:
     arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--data-dir", str(folder / "data")]
     with _log(folder).open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own command
-            [*COMMAND, *arguments], cwd=folder, env=_env(), stdout=subprocess.PIPE, stderr=log
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env=_env(environment),
+            stdout=subprocess.PIPE,
+            stderr=log,
         )
 
 
-def _env() -> dict[str, str]:
+def _env(environment: Path) -> dict[str, str]:
     """Return our environment without settings of another server, and with room for the banner."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
-    return {**kept, "COLUMNS": "200"}
+    sandbox = {"UNDERSTUDY_SANDBOX_ENVIRONMENT": str(environment)}
+    return {**kept, **sandbox, "COLUMNS": "200"}
 
 
 def _wait_for_banner(process: subprocess.Popen[bytes], folder: Path) -> DemoServer:

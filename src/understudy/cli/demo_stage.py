@@ -30,6 +30,10 @@ class Stage:
         """Print lines with rich's markup."""
         self._console.print(text)
 
+    def print_plain(self, text: str) -> None:
+        """Print text that somebody else wrote."""
+        self._console.print(text, markup=False)
+
     def print_link(self, url: str) -> None:
         """Print an address, which a terminal opens when it is clicked."""
         self._console.print("  ", Text(url, Style(link=url)), sep="")
@@ -50,10 +54,14 @@ class Stage:
         self.create(f"/v1/threads/{thread_id}/messages", {"role": "user", "content": text})
         self.print(f"  [green]{escape(text)}[/green]")
 
+    def show_stream(self, path: str, body: dict[str, Any]) -> StreamEvent:
+        """Show a run as it happens, and return its last event."""
+        self.print_request("POST", path, "with stream: true")
+        return self._show_events(self.client.stream(path, {**body, "stream": True}))
+
     def stream(self, path: str, body: dict[str, Any]) -> None:
         """Show a run as it happens. Raises DemoFailed unless it is completed."""
-        self.print_request("POST", path, "with stream: true")
-        last = self._show_events(self.client.stream(path, {**body, "stream": True}))
+        last = self.show_stream(path, body)
         if last.name != "thread.run.completed":
             raise DemoFailed(f"a run ended with {last.name} instead of thread.run.completed.")
 
@@ -71,7 +79,7 @@ class Stage:
         return last
 
     def _show_text(self, event: StreamEvent, *, starts: bool) -> None:
-        text = "".join(part["text"]["value"] for part in event.data["delta"]["content"])
+        text = "".join(map(_shown, event.data["delta"]["content"]))
         if starts:
             self._console.print(f"  [dim]{event.name}[/dim]  ", end="")
         self._console.print(text, end="", markup=False, style="green")
@@ -79,3 +87,11 @@ class Stage:
     def _end_text(self, last: StreamEvent) -> None:
         if last.name == "thread.message.delta":
             self._console.print()
+
+
+def _shown(part: dict[str, Any]) -> str:
+    """Return what a piece of a message's content shows: its text, or that there is an image."""
+    if part["type"] == "image_file":
+        return f"[image {part['image_file']['file_id']}]\n"
+    text: str = part["text"].get("value", "")
+    return text

@@ -25,6 +25,7 @@ from understudy.cli.check_machine import (
 )
 from understudy.cli.check_models import Source, check_embedder, check_models, check_reranker
 from understudy.cli.check_parts import check_keys, check_parts
+from understudy.cli.check_sandbox import check_sandbox
 from understudy.cli.finding import Finding, ok, problem
 from understudy.errors import Misconfigured
 from understudy.operations.ports import Ports
@@ -91,6 +92,7 @@ async def _examine_parts(settings: Settings) -> AsyncIterator[Finding]:
     async with _closing(ports):
         for finding in [*await check_parts(ports), await check_keys(ports)]:
             yield finding
+    yield await check_sandbox(settings)
     if broken is None:
         for finding in await _examine_models(settings):
             yield finding

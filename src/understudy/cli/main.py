@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from understudy.cli import demo, doctor, keys, serve
+from understudy.cli import demo, doctor, keys, sandbox, serve
 from understudy.errors import UnderstudyError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def main() -> None:

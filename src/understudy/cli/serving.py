@@ -4,13 +4,14 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 
 from understudy.app import running
-from understudy.cli.banner import show_banner
+from understudy.cli.banner import show_banner, show_sandbox
 from understudy.cli.loopback import is_loopback
 from understudy.errors import Misconfigured
 from understudy.operations import keys
@@ -52,7 +53,19 @@ async def serve_until_stopped(settings: Settings, listening: socket.socket) -> N
         )
         _spare_the_collector()
         await show_banner(settings, ports, listening.getsockname()[1], new_key)
-        await _Server(config).serve([listening])
+        async with _meanwhile(show_sandbox(settings)):
+            await _Server(config).serve([listening])
+
+
+@asynccontextmanager
+async def _meanwhile(duty: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this beside the block, and leave it when the block ends."""
+    task = asyncio.create_task(duty)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _spare_the_collector() -> None:
