@@ -10,12 +10,14 @@ from pathlib import Path
 
 from bench import machine, process, report
 from bench.cases import (
+    code_interpreter,
     first_token,
     indexing,
     listing,
     plain,
     requests,
     retrieval_quality,
+    sandbox,
     search_speed,
     startup,
     streams,
@@ -36,6 +38,8 @@ CASES: Mapping[str, Callable[[Lab], list[Figure]]] = {
     "listing": listing.measure,
     "waiting": waiting.measure,
     "streams": streams.measure,
+    "sandbox": sandbox.measure,
+    "code-interpreter": code_interpreter.measure,
 }
 
 

@@ -12,7 +12,10 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from tests.sandbox.conftest import _built
+
 START_SECONDS_MAX = 30
+ROOM = ("--memory-mib", "512", "--sessions-max", "8", "--warm", "1", "--cell-seconds", "20")
 STOP_SECONDS_MAX = 15
 COMMAND = Path(sys.executable).with_name("understudy")
 # The server is on this machine, whatever the environment says of proxies.
@@ -58,6 +61,8 @@ def _command(server: LiveServer, folder: Path) -> list[str]:
 def _config(folder: Path) -> Path:
     path = folder / "understudy.toml"
     path.write_text(
+        f'sandbox_environment = "{_built("minimal")}"\n'
+        f"sandbox_options = {[*ROOM]}\n"
         f'[[upstreams]]\nname = "tests"\nkind = "scripted"\nscript = "{SCRIPT}"\n'
         'models = ["scripted"]\n'
     )
