@@ -173,6 +173,14 @@ async def test_a_failing_iterator_leaves_what_was_there_before(
     assert len(await index.chunks(STORE, 1, limit=9)) == len(before)
 
 
+async def test_a_long_question_finds_by_what_is_known_of_it(index: ChunkIndex) -> None:
+    await index.put(STORE, 1, batches("the one word"))
+
+    hits = await index.search(STORE, [*(f"unknown{number}" for number in range(200)), "word"], 5)
+
+    assert [hit.entry for hit in hits] == [1]
+
+
 async def test_nothing_is_found_before_all_of_it_is_there(index: ChunkIndex) -> None:
     written, go_on = asyncio.Event(), asyncio.Event()
 

@@ -48,7 +48,7 @@ def search(
 
 
 def _question(connection: sqlite3.Connection, terms: Sequence[str]) -> Sequence[Term]:
-    """Return the most telling terms of a question, in its order."""
+    """Return the terms that no chunk has, and of the others the most telling, in their order."""
     chunks, newest = connection.execute(
         "SELECT (SELECT coalesce(sum(chunks), 0) FROM editions), (SELECT max(id) FROM chunks)"
     ).fetchone()
@@ -57,8 +57,8 @@ def _question(connection: sqlite3.Connection, terms: Sequence[str]) -> Sequence[
         spellings = spelt.split("|")
         having = _having(connection, _query(spellings), chunks, newest or 0)
         question.append(Term(spellings, having, rarity(chunks, having)))
-    telling = sorted(question, key=lambda term: term.having)[:SCORED_TERMS_MAX]
-    return [term for term in question if term in telling]
+    known = sorted((term for term in question if term.having), key=lambda term: term.having)
+    return [term for term in question if not term.having or term in known[:SCORED_TERMS_MAX]]
 
 
 def _having(connection: sqlite3.Connection, query: str, chunks: int, newest: int) -> int:
