@@ -25,7 +25,7 @@ from understudy.retrieval.reading.limits import ReadingLimits
 from understudy.retrieval.reading.reader import Reader
 from understudy.retrieval.searching import Searching
 from understudy.sandbox.client import Sandbox
-from understudy.sandbox.own_runner import is_installed, own_runner
+from understudy.sandbox.own_runner import is_installed, make_socket_folder, own_runner
 from understudy.sandbox.refusal import Refusal
 from understudy.settings import Settings, UpstreamSettings
 from understudy.storage.sqlite.chunk_index import SqliteChunkIndex
@@ -187,12 +187,23 @@ async def _code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
     elif not is_installed(settings.kernels_folder):
         refusal = Refusal("environment", errno.ENOENT, str(settings.kernels_folder))
         yield Refused("code_interpreter", unavailable(refusal))
+    elif (trouble := _socket_trouble(settings)) is not None:
+        yield Refused("code_interpreter", unavailable(trouble))
     else:
         options = settings.sandbox_options
         async with own_runner(
             settings.data_dir, settings.kernels_folder.absolute(), options
         ) as sandbox:
             yield _with_runners(ports, sandbox)
+
+
+def _socket_trouble(settings: Settings) -> str | None:
+    """Return why our own runner cannot listen; a server without it is still a server."""
+    try:
+        make_socket_folder(settings.data_dir)
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def _with_runners(ports: Ports, sandbox: Sandbox) -> CodeInterpreter:

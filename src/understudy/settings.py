@@ -1,5 +1,6 @@
 """Every setting, from the command line, UNDERSTUDY_… variables, and understudy.toml."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from understudy.errors import Misconfigured
 
 MEBIBYTE = 1024 * 1024
 CONFIG_NAME = "understudy.toml"
+_RUNNER = re.compile(r"unix:/.+|https?://[^/@:\s]+(:[0-9]{1,5})?/?")
 
 
 class UpstreamSettings(BaseModel):
@@ -131,6 +133,11 @@ class Settings(BaseSettings):
     def _has_runners(self) -> "Settings":
         if self.sandbox == "remote" and not self.sandbox_runners:
             raise ValueError("sandbox 'remote' needs sandbox_runners")
+        for address in self.sandbox_runners:
+            if not _RUNNER.fullmatch(address):
+                raise ValueError(f"{address!r} is neither unix:/path nor http(s)://host[:port]")
+        if self.sandbox == "own" and "external" in self.sandbox_options:
+            raise ValueError("isolation 'external' is for a runner in a pod of its own")
         return self
 
     @property

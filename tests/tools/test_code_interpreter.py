@@ -333,6 +333,21 @@ async def test_charts_and_files_are_made_for_the_user(stage: Stage, model: Puppe
     assert client.text == text
 
 
+async def test_files_of_a_cell_have_a_bound_in_all(
+    tmp_path: Path, model: Puppet, sandbox: Station
+) -> None:
+    """Sparse files take no room in the sandbox, and all of their size where they are kept."""
+    async with running_code(tmp_path, model, sandbox.sandbox, file_bytes_max=1_000_000) as stage:
+        client = await asked(stage)
+        makes = "[open(f'{n}.bin', 'wb').truncate(600_000) for n in range(3)];"
+        (await ran(model, makes)).say("Made.").finish()
+        await client.stops()
+        (cell,) = await cells_of(stage, client)
+    assert isinstance(cell.files, list)
+    assert len(cell.files) == 1
+    assert logs(cell).count("is too large to be kept") == 2
+
+
 async def test_a_later_run_links_to_files_of_an_earlier_one(stage: Stage, model: Puppet) -> None:
     """ANN-04: the latest file of that name is meant."""
     thread = await stage.thread()

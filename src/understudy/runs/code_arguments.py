@@ -26,7 +26,7 @@ _BEGINNING = re.compile(
 )
 # An object, a string or a fence: what it holds shows at its end.
 _WRAPPED = re.compile(r'\s*(?:\{\s*(?:["}]|$)|["`])')
-_FENCED = re.compile(r"\s*```[ \t]*\w*[ \t]*\n(.*?)\n?```\s*", re.DOTALL)
+_FENCED = re.compile(r"\s*```[ \t]*(?:\w+[ \t]*)?\n(.*?)\n?```\s*", re.DOTALL)
 
 _HEX = "[0-9a-fA-F]"
 _HIGH = rf"\\u[dD][89abAB]{_HEX}{{2}}"

@@ -60,12 +60,16 @@ class Linking:
 
     def _is_undecided(self, rest: str) -> bool:
         """Return whether more text could make another address of this, or none."""
+        if not (rest.startswith(LINK) or LINK.startswith(rest)):
+            return False
         return any(
             address.startswith(rest) or rest in (address, f"{address}.")
             for address in self._longest_first
         )
 
     def _address(self, text: str, at: int) -> str | None:
+        if not text.startswith(LINK, at):
+            return None
         for address in self._longest_first:
             if text.startswith(address, at) and not _GOES_ON.match(text, at + len(address)):
                 return address

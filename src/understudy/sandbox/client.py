@@ -25,6 +25,7 @@ FRAME_BYTES_MAX = 64 << 20
 PIECE_BYTES = 1 << 18
 CONNECT_SECONDS_MAX = 10.0
 ORDER_SECONDS_MAX = 60.0
+CLOSE_SECONDS_MAX = 1.0
 TEXTS: dict[Kind, TextSource] = {
     Kind.STDOUT: "stdout",
     Kind.STDERR: "stderr",
@@ -94,9 +95,9 @@ class Sandbox:
                 continue
             try:
                 answer = await line.ask(do="acquire", key=key)
-            except SandboxFull as full:
+            except SandboxError as error:
                 line.close()
-                trouble = full
+                trouble = error
                 continue
             except BaseException:
                 line.close()
@@ -107,16 +108,19 @@ class Sandbox:
 
     async def report(self, *, probe: bool = False) -> list[dict[str, Any]]:
         """Return what each runner says of itself, after a new self-test if asked for."""
-        return [await self._report(address, probe=probe) for address in self._addresses]
+        asked = (self._report(address, probe=probe) for address in self._addresses)
+        return list(await asyncio.gather(*asked))
 
     async def _report(self, address: str, *, probe: bool) -> dict[str, Any]:
         try:
-            line = await _Line.open(address, self._secret)
-        except SandboxUnavailable as unavailable:
-            return {"address": address, "ok": False, "unavailable": str(unavailable)}
+            return {"address": address} | await self._asked(address, probe=probe)
+        except SandboxError as trouble:
+            return {"address": address, "ok": False, "unavailable": str(trouble)}
+
+    async def _asked(self, address: str, *, probe: bool) -> dict[str, Any]:
+        line = await _Line.open(address, self._secret)
         try:
-            answer = await line.ask(do="probe" if probe else "report")
-            return {"address": address} | answer
+            return await line.ask(do="probe" if probe else "report")
         finally:
             line.close()
 
@@ -271,8 +275,14 @@ class _Line:
         self._writer.close()
 
     async def wait_closed(self) -> None:
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        """Wait until what was written has gone, but not for a peer that does not read."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                await self._writer.wait_closed()
+        except TimeoutError:
+            self._writer.transport.abort()
+        except OSError:
+            pass  # broken off is closed, too
 
 
 def _ranked(addresses: Sequence[str], key: str) -> list[str]:

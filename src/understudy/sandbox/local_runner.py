@@ -1,14 +1,16 @@
 """A runner as a child of the server: started with it, ended with it, started again if it dies."""
 
 import asyncio
-import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger("understudy.sandbox")
 
 START_SECONDS_MAX = 120.0
 END_SECONDS_MAX = 10.0
@@ -55,8 +57,11 @@ class LocalRunner:
             assert self._process
             await self._process.wait()
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
-            with contextlib.suppress(RuntimeError, TimeoutError, OSError):
+            try:
                 await self.start()
+            except (RuntimeError, TimeoutError, OSError, ValueError) as error:
+                log.warning("The sandbox runner does not start again: %s", error)
+                await self.end()
 
     async def end(self) -> None:
         """End it, gently first."""
@@ -76,11 +81,13 @@ async def local_runner(
 ) -> AsyncIterator[tuple[LocalRunner, dict[str, Any]]]:
     """Hold a runner at a unix socket; yields it with its first report."""
     runner = LocalRunner(["--socket", str(socket), "--environment", str(environment), *options])
-    report = await runner.start()
-    keeping = asyncio.create_task(runner.keep())
     try:
-        yield runner, report
+        report = await runner.start()
+        keeping = asyncio.create_task(runner.keep())
+        try:
+            yield runner, report
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
         await runner.end()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from understudy.sandbox.local_runner import local_runner
 # What the kernel takes for a socket's path, with some room.
 PATH_BYTES_MAX = 100
 RESTART_SECONDS = 2.0
+RESTART_SECONDS_MAX = 60.0
 
 log = logging.getLogger("understudy.sandbox")
 
@@ -35,9 +37,19 @@ async def own_runner(
             await keeping
 
 
+def make_socket_folder(data_dir: Path) -> None:
+    """Make the folder of the socket. Raises OSError, also when it is somebody else's."""
+    folder = socket_path(data_dir).parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022 or not folder.is_dir():
+        raise PermissionError(f"{folder} has to be a folder that only this user can write to.")
+
+
 def is_installed(environment: Path) -> bool:
     """Return whether the kernels' Python environment has been built, to its end."""
-    return (environment / STAMP).exists()
+    # Unlike Path.exists, this says no of a folder that we may not enter.
+    return os.path.exists(environment / STAMP)  # noqa: PTH110
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -51,12 +63,15 @@ def socket_path(data_dir: Path) -> Path:
 
 
 async def _keep(socket: Path, environment: Path, options: Sequence[str]) -> None:
+    pause_seconds = RESTART_SECONDS
     while True:
         try:
             async with local_runner(socket, environment, *options) as (_, report):
+                pause_seconds = RESTART_SECONDS
                 if not report["ok"]:
                     log.warning("The code interpreter cannot isolate: %s", report["refusal"])
                 await asyncio.Event().wait()
         except (RuntimeError, TimeoutError, OSError, ValueError) as error:
             log.warning("The sandbox runner does not start: %s", error)
-            await asyncio.sleep(RESTART_SECONDS)
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, RESTART_SECONDS_MAX)

@@ -40,6 +40,7 @@ PATIENCE_SECONDS = 20.0
 LOOK_AGAIN_SECONDS = 0.1
 WELL_FOR_SECONDS = 30.0
 FILES_MAX = 50
+CELL_BYTES_MAX = 512 * 1024 * 1024
 
 DESCRIPTION = (
     "Runs Python code in a Jupyter-like session without network. Variables and files stay from "
@@ -99,12 +100,12 @@ class CodeInterpreter:
             if fresh and await self._has_run_before(use):
                 cell.tell(STATE_GONE)
             inputs = await self._inputs.of(use.run, use.project_id)
-            for name in await self._inputs.put_missing(session, inputs):
-                cell.tell(f"[There is no room for the uploaded file {name!r}.]\n")
             try:
+                for name in await self._inputs.put_missing(session, inputs):
+                    cell.tell(f"[There is no room for the uploaded file {name!r}.]\n")
                 await cell.play(session, code)
                 await cell.collect(session)
-            except SandboxUnavailable:
+            except SandboxError:
                 cell.tell(CONNECTION_LOST)
         return CodeInterpreterToolCall(id=call_id, code_interpreter=cell.finished(code))
 
@@ -155,7 +156,8 @@ class _Cell:
     def __init__(self, use: ToolUse, produced: ProducedFiles, file_bytes_max: int) -> None:
         self._use = use
         self._produced = produced
-        self._file_bytes_max = file_bytes_max
+        # In all: a sparse file takes no room in the sandbox, and all of its size where it is kept.
+        self._bytes_left = min(file_bytes_max, CELL_BYTES_MAX)
         self._outputs = CellOutputs()
         self._files: list[MadeFile] = []
 
@@ -189,12 +191,13 @@ class _Cell:
             self.tell(f"[Only the first {FILES_MAX} files were kept for the user.]\n")
 
     async def _collect(self, session: Session, file: ProducedFile) -> None:
-        if file.size > self._file_bytes_max:
+        if file.size > self._bytes_left:
             self.tell(f"[The file {file.path!r} is too large to be kept for the user.]\n")
             return
+        self._bytes_left -= file.size
         name = PurePosixPath(file.path).name
         try:
-            async with aclosing(session.get_file(file.path, self._file_bytes_max)) as pieces:
+            async with aclosing(session.get_file(file.path, file.size)) as pieces:
                 file_id = await self._store(name, pieces)
         except FileRefused:
             return  # removed by what the code has left running, or no plain file any more
