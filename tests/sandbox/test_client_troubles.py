@@ -1,6 +1,7 @@
 """The client when a runner breaks off or does not read: others are asked, and nobody hangs."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,34 +17,56 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    del writer  # closed by whoever holds it
     await read_frame(reader, 1 << 20)
-    writer.close()
 
 
 async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await read_frame(reader, 1 << 20)
     writer.write(pack(Kind.ANSWER, json.dumps({"fresh": True, "ok": True}).encode()))
     await reader.read()
-    writer.close()
 
 
 async def read_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await read_frame(reader, 1 << 20)
     writer.write(pack(Kind.ANSWER, b'{"fresh": true}'))
     reader._transport.pause_reading()  # type: ignore[attr-defined]
-    await asyncio.sleep(30)
+    try:
+        await asyncio.sleep(30)
+    finally:
+        writer.transport.abort()
 
 
 @asynccontextmanager
 async def runners(folder: Path, *serving: Serve) -> AsyncIterator[list[str]]:
     paths = [folder / f"{number}.sock" for number in range(len(serving))]
+    held: set[asyncio.Task[None]] = set()
+
+    def holding(serve: Serve) -> Serve:
+        async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            held.add(task)
+            try:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await serve(reader, writer)
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+
+        return hold
+
     pairs = zip(serving, paths, strict=True)
-    servers = [await asyncio.start_unix_server(serve, path) for serve, path in pairs]
+    servers = [await asyncio.start_unix_server(holding(serve), path) for serve, path in pairs]
     try:
         yield [f"unix:{path}" for path in paths]
     finally:
         for server in servers:
             server.close()
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
 
 async def test_a_runner_that_breaks_off_is_reported_and_not_raised(tmp_path: Path) -> None:
@@ -74,3 +97,4 @@ async def test_letting_go_does_not_wait_for_a_runner_that_reads_nothing(tmp_path
         session._line.write(Kind.CELL, bytes(8 << 20))
         async with asyncio.timeout(10):
             await session.release()
+        await asyncio.sleep(0)  # for the transport to let go of its socket
