@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -19,6 +20,7 @@ from understudy.storage.records import (
     UnknownCursor,
 )
 from understudy.storage.sqlite import vector_stores
+from understudy.storage.sqlite.paging import read_page
 
 TABLES: dict[Kind, str] = {
     "assistant": "assistants",
@@ -53,26 +55,17 @@ def fetch(connection: sqlite3.Connection, kind: Kind, scope: Scope, object_id: s
 
 
 def page(connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice) -> Rows:
-    """Return a part of the list, by row-value comparison on (created_at, sequence).
-
-    ``before`` alone reads backwards from its object and turns the result round, so that the
-    nearest items are taken (LIST-05).
-    """
-    backwards = part.before is not None and part.after is None
-    descending = (part.order == "desc") != backwards
+    """Return a part of the list."""
     where, values = _where(scope)
-    bounds, bound_values = _bounds(connection, kind, scope, part)
-    direction = "DESC" if descending else "ASC"
-    found = connection.execute(
-        f"SELECT id, body, file_ids FROM {TABLES[kind]} "
-        f"WHERE deleted_at IS NULL AND {where}{bounds} "
-        f"ORDER BY created_at {direction}, sequence {direction} LIMIT ?",
-        (*values, *bound_values, part.limit + 1),
-    ).fetchall()
-    rows = [Row(row_id, body, unpack(ids)) for row_id, body, ids in found[: part.limit]]
-    if backwards:
-        rows.reverse()
-    return Rows(rows, has_more=len(found) > part.limit)
+    found, has_more = read_page(
+        connection,
+        f"SELECT id, body, file_ids FROM {TABLES[kind]} WHERE deleted_at IS NULL AND {where}",
+        values,
+        part,
+        partial(_place, connection, kind, scope),
+    )
+    rows = [Row(row_id, body, unpack(ids)) for row_id, body, ids in found]
+    return Rows(rows, has_more=has_more)
 
 
 def _where(scope: Scope) -> tuple[str, list[str | int]]:
@@ -90,19 +83,6 @@ def _where(scope: Scope) -> tuple[str, list[str | int]]:
         )
         values += [key, value]
     return " AND ".join(conditions), [*values]
-
-
-def _bounds(
-    connection: sqlite3.Connection, kind: Kind, scope: Scope, part: Slice
-) -> tuple[str, list[int]]:
-    sql = ""
-    values: list[int] = []
-    later, earlier = ("<", ">") if part.order == "desc" else (">", "<")
-    for cursor, comparison in ((part.after, later), (part.before, earlier)):
-        if cursor is not None:
-            sql += f" AND (created_at, sequence) {comparison} (?, ?)"
-            values += _place(connection, kind, scope, cursor)
-    return sql, values
 
 
 def _place(

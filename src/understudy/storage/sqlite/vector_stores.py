@@ -3,6 +3,7 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from understudy.storage.records import (
     Tally,
     UnknownCursor,
 )
+from understudy.storage.sqlite.paging import read_page
 from understudy.wire.encoding import encode
 from understudy.wire.objects.vector_stores import Attributes, FileCounts, StoreFileError
 
@@ -101,25 +103,16 @@ def entry(
 
 
 def entries_page(connection: sqlite3.Connection, scope: EntryScope, part: Slice) -> Entries:
-    """Return a part of the files of a store, paged as other objects are."""
-    backwards = part.before is not None and part.after is None
-    descending = (part.order == "desc") != backwards
+    """Return a part of the files of a store."""
     where, values = _where(scope)
-    later, earlier = ("<", ">") if part.order == "desc" else (">", "<")
-    for cursor, comparison in ((part.after, later), (part.before, earlier)):
-        if cursor is not None:
-            where += f" AND (created_at, sequence) {comparison} (?, ?)"
-            values += _place(connection, scope, cursor)
-    direction = "DESC" if descending else "ASC"
-    found = connection.execute(
-        f"SELECT {COLUMNS} FROM vector_store_files WHERE removed_at IS NULL AND {where} "
-        f"ORDER BY created_at {direction}, sequence {direction} LIMIT ?",
-        (*values, part.limit + 1),
-    ).fetchall()
-    entries = [as_entry(row) for row in found[: part.limit]]
-    if backwards:
-        entries.reverse()
-    return Entries(entries, has_more=len(found) > part.limit)
+    found, has_more = read_page(
+        connection,
+        f"SELECT {COLUMNS} FROM vector_store_files WHERE removed_at IS NULL AND {where}",
+        values,
+        part,
+        partial(_place, connection, scope),
+    )
+    return Entries([as_entry(row) for row in found], has_more=has_more)
 
 
 def _where(scope: EntryScope) -> tuple[str, list[str | int]]:
