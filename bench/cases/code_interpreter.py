@@ -14,7 +14,7 @@ from bench.cases.sandbox import CACHE
 from bench.figure import Figure, figure, percentile
 from bench.lab import Lab
 from bench.loop import run
-from understudy.app import open_ports
+from understudy.app.ports import opened_ports
 from understudy.sandbox.client import Sandbox
 from understudy.sandbox.install import install
 from understudy.sandbox.local_runner import local_runner
@@ -84,29 +84,24 @@ def measure(lab: Lab) -> list[Figure]:
 
 
 async def _measured(folder: Path, environment: Path, crowd: int) -> list[Figure]:
-    ports = open_ports(Settings(data_dir=folder))
     socket = folder / "runner.sock"
-    try:
-        async with local_runner(socket, environment, "--warm", "4"):
-            tool = CodeInterpreter(
-                Sandbox([f"unix:{socket}"]),
-                ports.storage,
-                ports.files,
-                ports.clock,
-                ports.settings,
-            )
-            return [
-                *await _first_cells(tool),
-                *await _later_cells(tool),
-                await _stops(tool),
-                *await _crowd(tool, crowd),
-            ]
-    finally:
-        await ports.models.close()
-        await ports.searching.close()
-        await ports.dispatch.close()
-        await ports.chunks.close()
-        await ports.storage.close()
+    async with (
+        opened_ports(Settings(data_dir=folder)) as ports,
+        local_runner(socket, environment, "--warm", "4"),
+    ):
+        tool = CodeInterpreter(
+            Sandbox([f"unix:{socket}"]),
+            ports.storage,
+            ports.files,
+            ports.clock,
+            ports.settings,
+        )
+        return [
+            *await _first_cells(tool),
+            *await _later_cells(tool),
+            await _stops(tool),
+            *await _crowd(tool, crowd),
+        ]
 
 
 async def _first_cells(tool: CodeInterpreter) -> list[Figure]:

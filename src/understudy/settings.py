@@ -38,6 +38,7 @@ class UpstreamSettings(BaseModel):
     rerank_model: str | None = None
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     idle_timeout_seconds: float = 120.0
+    calls_max: int | None = Field(default=None, ge=1)
     script: Path | None = None
 
     @model_validator(mode="after")
@@ -70,6 +71,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8730, ge=0, le=65535)
     data_dir: Path = Path("understudy-data")
+    database_url: SecretStr | None = None
+    nats_url: SecretStr | None = None
+    nats_credentials: Path | None = None
     worker: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -111,6 +115,7 @@ class Settings(BaseSettings):
 
     sqlite_synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     legs_max: int = Field(default=4_000, ge=1)
+    project_legs_max: int | None = Field(default=None, ge=1)
     lease_seconds: float = Field(default=15.0, gt=0)
     sweep_seconds: float = Field(default=1.0, gt=0)
     drain_seconds: float = Field(default=5.0, ge=0)
@@ -144,9 +149,15 @@ class Settings(BaseSettings):
     def patience_seconds(self) -> float:
         """Return how long a stream waits for news before it reads the rows.
 
-        Without a worker in this process nobody brings news here.
+        Nobody brings news here from a worker in another process, unless NATS does.
         """
-        return self.keep_alive_seconds if self.worker else min(self.keep_alive_seconds, 1.0)
+        has_news = self.nats_url is not None or (self.worker and not self.is_shared)
+        return self.keep_alive_seconds if has_news else min(self.keep_alive_seconds, 1.0)
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether other processes may work on the same rows."""
+        return self.database_url is not None
 
     @property
     def endpoints(self) -> list[UpstreamSettings]:

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from understudy.api.server import Server
-from understudy.app import running
+from understudy.app.running import running
 from understudy.operations import keys
 from understudy.operations.ports import Ports
 from understudy.settings import Settings, UpstreamSettings

@@ -16,7 +16,7 @@ import pytest
 from tests.engine.library import Library
 from understudy.api.openapi import document
 from understudy.api.server import Server
-from understudy.app import open_ports
+from understudy.app.ports import opened_ports
 from understudy.engine.worker import Worker
 from understudy.operations import keys
 
@@ -43,18 +43,15 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 @asynccontextmanager
 async def _with_library(folder: Path) -> AsyncIterator[House]:
-    ports = open_ports(_settings(folder, ECHO, {}))
-    worker = Worker(ports, {"file_search": Library()})
-    offers = asyncio.create_task(worker.take_offers())
     limit = aiohttp.ClientTimeout(total=SECONDS_MAX)
-    async with _serving(Server(ports)) as root, aiohttp.ClientSession(timeout=limit) as session:
-        yield House(root, ports, await keys.create(ports.storage, "tests", ports.now), session)
-    offers.cancel()
-    await asyncio.gather(offers, return_exceptions=True)
-    await worker.drain(0)
-    await ports.models.close()
-    await ports.dispatch.close()
-    await ports.storage.close()
+    async with opened_ports(_settings(folder, ECHO, {})) as ports:
+        worker = Worker(ports, {"file_search": Library()})
+        offers = asyncio.create_task(worker.take_offers())
+        async with _serving(Server(ports)) as root, aiohttp.ClientSession(timeout=limit) as session:
+            yield House(root, ports, await keys.create(ports.storage, "tests", ports.now), session)
+        offers.cancel()
+        await asyncio.gather(offers, return_exceptions=True)
+        await worker.drain(0)
 
 
 async def _searching(house: House, era: Era = "v2", **fields: Any) -> Stage:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from understudy.clock import ManualClock
+from understudy.engine.duties import AllDuties
 from understudy.engine.sweeper import Sweeper
 from understudy.operations import arrivals, files
 from understudy.operations.ports import Caller
@@ -251,7 +252,7 @@ async def test_a_file_can_expire(build: Build) -> None:
 
 async def sweep(house: House, now: int) -> None:
     """Do once what the server does every second, at another time."""
-    sweeper = Sweeper(replace(house.ports, clock=ManualClock(now)))
+    sweeper = Sweeper(replace(house.ports, clock=ManualClock(now)), AllDuties())
     await sweeper.sweep()
 
 

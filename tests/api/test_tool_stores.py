@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from understudy.clock import ManualClock
+from understudy.engine.duties import AllDuties
 from understudy.engine.sweeper import Sweeper
 from understudy.operations import messages
 from understudy.operations.ports import Caller, Ports
@@ -507,7 +508,9 @@ async def test_a_file_that_is_gone_leaves_every_store(
     thread = await v2.post("/threads", {"messages": [message(attached(file), attached(kept))]})
     mine = await v2.post("/vector_stores", {"file_ids": [file["id"], kept["id"]]})
     if is_expired:
-        await Sweeper(replace(house.ports, clock=ManualClock(file["expires_at"]))).sweep()
+        await Sweeper(
+            replace(house.ports, clock=ManualClock(file["expires_at"])), AllDuties()
+        ).sweep()
     else:
         await v2.delete(f"/files/{file['id']}")
     for store_id in (store_of(assistant), store_of(thread), mine["id"]):

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from understudy.clock import ManualClock
+from understudy.engine.duties import AllDuties
 from understudy.engine.sweeper import Sweeper
 from understudy.operations import arrivals, uploads
 from understudy.operations.ports import Caller
@@ -81,7 +82,7 @@ def stored(house: House) -> list[str]:
 async def sweep(house: House, seconds: int = 0) -> None:
     """Do once what the server does every second, so many seconds later."""
     clock = ManualClock(house.ports.now + seconds)
-    await Sweeper(replace(house.ports, clock=clock)).sweep()
+    await Sweeper(replace(house.ports, clock=clock), AllDuties()).sweep()
 
 
 def ended(upload_id: str, status: str) -> Error:

@@ -55,7 +55,7 @@ def test_a_stopped_server_puts_its_database_away(tmp_path: Path, stop: signal.Si
 def test_health_needs_no_key(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         assert server.ask("GET", "/healthz", "none") == (200, {"status": "ok"})
-        ready = {"status": "ok", "parts": {"database": "ok", "files": "ok"}}
+        ready = {"status": "ok", "parts": {"database": "ok", "files": "ok", "dispatch": "ok"}}
         assert server.ask("GET", "/readyz", "none") == (200, ready)
 
 

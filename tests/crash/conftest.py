@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.app import open_storage
+from understudy.app.ports import open_storage
 from understudy.operations import keys
 from understudy.settings import Settings
 
@@ -34,7 +34,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("prepared") / "data"
 
     async def prepare() -> str:
-        storage = open_storage(Settings(data_dir=folder))
+        storage = await open_storage(Settings(data_dir=folder))
         try:
             return await keys.create(storage, "crash", 1)
         finally:

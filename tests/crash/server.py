@@ -21,7 +21,7 @@ _DIRECT = build_opener(ProxyHandler({}))
 # a hundred starts would otherwise spend their time on imports.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["understudy.cli.main", "understudy.app", "understudy.cli.serving", "uvloop"]
+    ["understudy.cli.main", "understudy.app.running", "understudy.cli.serving", "uvloop"]
 )
 
 

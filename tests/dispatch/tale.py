@@ -6,6 +6,7 @@ from understudy.wire.events import EventId, RunEvent, RunEventName
 from understudy.wire.objects.runs import Run
 
 RUN = Run(id="run_1", created_at=1, assistant_id="asst_1", thread_id="thread_1", model="m")
+PROJECT = "proj_1"
 SOON = 0.01
 BOUND = 20.0  # far longer than anything takes; a test that needs it has failed
 

@@ -12,6 +12,7 @@ from .tale import (
     BEFORE,
     BOUND,
     COMPLETED,
+    PROJECT,
     SOON,
     STARTED,
     state,
@@ -22,32 +23,32 @@ from .tale import (
 
 async def test_offers_come_in_the_order_in_which_they_were_made(dispatch: Dispatch) -> None:
     for run_id in ("run_1", "run_2", "run_3"):
-        await dispatch.offer(run_id)
-    assert [await dispatch.next_offer() for _ in range(3)] == ["run_1", "run_2", "run_3"]
+        await dispatch.offer(run_id, PROJECT)
+    assert [(await dispatch.next_offer()).run_id for _ in range(3)] == ["run_1", "run_2", "run_3"]
 
 
 async def test_an_offer_that_nobody_has_taken_is_not_made_twice(dispatch: Dispatch) -> None:
     """The sweeper may offer as often as it likes."""
     for run_id in ("run_1", "run_2", "run_1", "run_1"):
-        await dispatch.offer(run_id)
-    assert [await dispatch.next_offer() for _ in range(2)] == ["run_1", "run_2"]
-    await dispatch.offer("run_3")
-    assert await dispatch.next_offer() == "run_3"
+        await dispatch.offer(run_id, PROJECT)
+    assert [(await dispatch.next_offer()).run_id for _ in range(2)] == ["run_1", "run_2"]
+    await dispatch.offer("run_3", PROJECT)
+    assert (await dispatch.next_offer()).run_id == "run_3"
 
 
 async def test_a_run_that_was_taken_can_be_offered_again(dispatch: Dispatch) -> None:
     """After its client has sent outputs."""
     for _ in range(2):
-        await dispatch.offer("run_1")
-        assert await dispatch.next_offer() == "run_1"
+        await dispatch.offer("run_1", PROJECT)
+        assert (await dispatch.next_offer()).run_id == "run_1"
 
 
 async def test_each_offer_goes_to_one_worker(dispatch: Dispatch) -> None:
     workers = [asyncio.create_task(dispatch.next_offer()) for _ in range(3)]
     for number in range(3):
-        await dispatch.offer(f"run_{number}")
+        await dispatch.offer(f"run_{number}", PROJECT)
     taken = await asyncio.wait_for(asyncio.gather(*workers), BOUND)
-    assert sorted(taken) == ["run_0", "run_1", "run_2"]
+    assert sorted(offer.run_id for offer in taken) == ["run_0", "run_1", "run_2"]
 
 
 async def test_a_worker_that_stops_waiting_takes_no_offer_with_it(dispatch: Dispatch) -> None:
@@ -55,8 +56,8 @@ async def test_a_worker_that_stops_waiting_takes_no_offer_with_it(dispatch: Disp
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await dispatch.offer("run_1")
-    assert await asyncio.wait_for(dispatch.next_offer(), BOUND) == "run_1"
+    await dispatch.offer("run_1", PROJECT)
+    assert (await asyncio.wait_for(dispatch.next_offer(), BOUND)).run_id == "run_1"
 
 
 async def test_a_listener_hears_events_in_their_order(dispatch: Dispatch) -> None:

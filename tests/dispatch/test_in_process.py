@@ -5,7 +5,7 @@ import pytest
 from understudy.dispatch.in_process import InProcessDispatch
 from understudy.wire.events import EventId, RunEvent
 
-from .tale import ASKING, BEFORE, COMPLETED, STARTED, text
+from .tale import ASKING, BEFORE, COMPLETED, PROJECT, STARTED, text
 
 
 @pytest.mark.parametrize("end", [ASKING, COMPLETED], ids=["waits", "over"])
@@ -46,7 +46,7 @@ async def test_the_backlog_of_a_long_answer_stays_short() -> None:
 
 async def test_offers_that_were_taken_leave_nothing() -> None:
     dispatch = InProcessDispatch()
-    await dispatch.offer("run_1")
+    await dispatch.offer("run_1", PROJECT)
     await dispatch.next_offer()
     assert (dispatch._offered, dispatch._offers.qsize()) == (set(), 0)
 
@@ -64,7 +64,7 @@ async def test_without_a_worker_nothing_is_kept_for_one() -> None:
     """``serve --no-worker``: nobody would ever take it."""
     dispatch = InProcessDispatch(has_worker=False)
     listener = await dispatch.subscribe("run_1")
-    await dispatch.offer("run_1")
+    await dispatch.offer("run_1", PROJECT)
     dispatch.publish("run_1", [STARTED], BEFORE)
     dispatch.publish("run_2", [STARTED], BEFORE)
     assert list(await listener.next(1)) == [STARTED]

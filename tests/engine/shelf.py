@@ -8,6 +8,7 @@ from typing import Any
 
 from understudy.clock import Clock, SystemClock
 from understudy.dispatch.in_process import InProcessDispatch
+from understudy.engine.duties import AllDuties
 from understudy.engine.ingestion import Ingestion
 from understudy.engine.sweeper import Sweeper
 from understudy.errors import IndexUnreadable
@@ -173,7 +174,7 @@ class Librarian:
         self.files = files
         self.index = index
         self._reader = Reader()
-        self.ingestion = Ingestion(ports, self._reader)
+        self.ingestion = Ingestion(ports, self._reader, AllDuties())
         self._duties = [
             asyncio.create_task(self.ingestion.take_entries()),
             asyncio.create_task(self.ingestion.keep_leases()),
@@ -198,7 +199,7 @@ class Shelf:
     def __init__(self, ports: Ports, files: Files, index: ChunkIndex) -> None:
         self.ports = ports
         self.storage = ports.storage
-        self.sweeper = Sweeper(ports)
+        self.sweeper = Sweeper(ports, AllDuties())
         self.librarians: list[Librarian] = []
         self._files = files
         self._index = index

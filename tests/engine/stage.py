@@ -11,6 +11,7 @@ import msgspec
 from understudy.clock import Clock, SystemClock
 from understudy.dispatch.base import Subscription
 from understudy.dispatch.in_process import InProcessDispatch
+from understudy.engine.duties import AllDuties
 from understudy.engine.sweeper import Sweeper
 from understudy.engine.toolbox import Tools
 from understudy.engine.worker import Worker
@@ -130,7 +131,7 @@ class Stage:
         self.duties: list[asyncio.Task[None]] = []
         self.workers: list[Worker] = []
         self._assistant_id = ""
-        self.sweeper = Sweeper(ports)
+        self.sweeper = Sweeper(ports, AllDuties())
 
     def hire(self) -> Worker:
         """Let one more worker take offers."""

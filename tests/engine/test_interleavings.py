@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from understudy.clock import ManualClock
 from understudy.dispatch.in_process import InProcessDispatch
+from understudy.engine.duties import AllDuties
 from understudy.engine.hold import Hold, Superseded
 from understudy.engine.sweeper import Sweeper
 from understudy.errors import NotAllowed
@@ -172,7 +173,7 @@ class Interleavings(RuleBasedStateMachine):
             clock=self.clock,
             settings=Settings(data_dir=self.folder, idempotency_keep_seconds=60),
         )
-        self.sweeper = Sweeper(ports)
+        self.sweeper = Sweeper(ports, AllDuties())
         self.rows = sqlite3.connect(path)
         self.attempts: Counter[str] = Counter()
         self.ended: dict[str, bytes] = {}
@@ -241,7 +242,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def claimable(self) -> list[str]:
         """Return the runs that workers are offered."""
-        return [*self.do(self.storage.claimable(self.clock.now(), 1000))]
+        return [run_id for _, run_id in self.do(self.storage.claimable(self.clock.now(), 1000))]
 
     def in_status(self, *statuses: str) -> list[str]:
         """Return the runs with one of these statuses, the oldest first."""

@@ -215,7 +215,8 @@ async def test_leases_are_kept_alive_while_the_model_is_slow(tmp_path: Path, mod
 async def test_the_sweeper_offers_again_what_was_lost(stage: Stage, model: Puppet) -> None:
     """Notifications make it faster; polling makes it true."""
     client = await stage.ask()
-    assert await stage.dispatch.next_offer() == client.run_id  # and forgotten by whoever took it
+    lost = await stage.dispatch.next_offer()  # and forgotten by whoever took it
+    assert lost.run_id == client.run_id
     stage.hire()
     await stage.sweeper.sweep()
     (await model.called()).say("Hello").finish()
@@ -240,7 +241,7 @@ async def test_many_offers_of_one_run_are_one_leg(stage: Stage, model: Puppet) -
     client = await stage.ask()
     call = await model.called()
     for _ in range(5):
-        await stage.dispatch.offer(client.run_id)
+        await stage.dispatch.offer(client.run_id, ME.project_id)
         await asyncio.sleep(0)
     call.say("Hello").finish()
     await client.stops()
@@ -254,8 +255,8 @@ async def test_an_offer_of_a_run_that_is_gone_or_over_is_nothing(
     client, call = await written(stage, model, "Hello")
     call.finish()
     await client.stops()
-    await stage.dispatch.offer("run_of_nobody")
-    await stage.dispatch.offer(client.run_id)
+    await stage.dispatch.offer("run_of_nobody", ME.project_id)
+    await stage.dispatch.offer(client.run_id, ME.project_id)
     again, call = await written(stage, model, "Still here")
     call.finish()
     await again.stops()

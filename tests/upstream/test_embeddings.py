@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from understudy.app import open_embedder, open_reranker
+from understudy.app.models import open_embedder, open_reranker
 from understudy.errors import Misconfigured, UpstreamBusy, UpstreamError
 from understudy.settings import Settings, load_settings
 from understudy.upstream.embeddings import Embeddings, unit_vector

@@ -14,7 +14,11 @@ def healthy() -> Reply:
 
 async def ready(ports: Ports) -> Reply:
     """Say which part is down, if one is."""
-    parts = {"database": await _database(ports), "files": await _files(ports)}
+    parts = {
+        "database": await _database(ports),
+        "files": await _files(ports),
+        "dispatch": await _dispatch(ports),
+    }
     down = any(state != "ok" for state in parts.values())
     body = msgspec.json.encode({"status": "unavailable" if down else "ok", "parts": parts})
     return Reply(body=body, status=503 if down else 200)
@@ -23,6 +27,14 @@ async def ready(ports: Ports) -> Reply:
 async def _database(ports: Ports) -> str:
     try:
         await ports.storage.check()
+    except Refusal as refusal:
+        return refusal.message
+    return "ok"
+
+
+async def _dispatch(ports: Ports) -> str:
+    try:
+        await ports.dispatch.check()
     except Refusal as refusal:
         return refusal.message
     return "ok"

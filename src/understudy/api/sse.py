@@ -92,6 +92,9 @@ def event_stream(
         until_over=until_over,
         patience_seconds=ask.ports.settings.patience_seconds,
     )
+    if until_over:
+        # Clients of our own endpoint come back with Last-Event-ID; hosted streams cannot.
+        events = _until_stopping(events, ask.ports.stopping)
     frames = _frames(ask, events, row, with_content=with_content)
     if cancels_on_disconnect(ask):
         frames = _cancelling(ask, frames, thread_id, row.id)
@@ -137,6 +140,8 @@ async def _frames(
                     return
                 else:
                     yield PING
+    except _Stopping:
+        return  # without the frame that says that all is told
     except Refusal as refusal:
         yield _error(refusal.message, refusal.type, refusal.param, refusal.code)
     except Exception:
@@ -150,6 +155,31 @@ def _error(message: str, type_: str, param: str | None, code: str | None) -> byt
     """STR-15: nested as the wire had it and flat as the schema says; clients differ."""
     error = {"message": message, "type": type_, "param": param, "code": code}
     return b"event: error\ndata: %b\n\n" % encode({"error": error, **error})
+
+
+async def _until_stopping(
+    events: AsyncGenerator[Sequence[RunEvent]], stopping: asyncio.Event
+) -> AsyncGenerator[Sequence[RunEvent]]:
+    """Yield the events; raises _Stopping when the server has to go before they are at an end."""
+    told = asyncio.ensure_future(stopping.wait())
+    try:
+        async with aclosing(events):
+            while True:
+                batch = asyncio.ensure_future(anext(events, None))
+                await asyncio.wait({told, batch}, return_when=asyncio.FIRST_COMPLETED)
+                if not batch.done():
+                    batch.cancel()
+                    await asyncio.gather(batch, return_exceptions=True)
+                    raise _Stopping
+                if (got := batch.result()) is None:
+                    return
+                yield got
+    finally:
+        told.cancel()
+
+
+class _Stopping(Exception):
+    """The server is being stopped; the stream goes on at another one, or after its restart."""
 
 
 async def _has_gone(ask: Ask) -> bool:

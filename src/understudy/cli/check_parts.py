@@ -1,6 +1,6 @@
-"""What the doctor asks the parts of the server: database, files, keys.
+"""What the doctor asks the parts of the server: database, files, dispatch, keys.
 
-Database and files are asked as the readiness probe asks them.
+They are asked as the readiness probe asks them.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,16 @@ from understudy.cli.finding import Finding, ok, problem, warning
 from understudy.cli.loopback import is_loopback
 from understudy.operations.ports import Ports
 
-_NAMES = {"database": "Database", "files": "Files"}
+_NAMES = {"database": "Database", "files": "Files", "dispatch": "Dispatch"}
+_FINE = {
+    "database": "can be read and written",
+    "files": "can be read and written",
+    "dispatch": "carries offers and events",
+}
 _MENDS = {
     "database": "Look at the disk and at who may write the file, or restore a backup.",
     "files": "Look at files_url, its credentials, and the room on its disk.",
+    "dispatch": "Look at nats_url and at the NATS server; runs go on, only later.",
 }
 
 
@@ -29,7 +35,7 @@ def _part(name: str, state: str) -> Finding:
     what = _NAMES.get(name, name)
     if state != "ok":
         return problem(what, state, _MENDS.get(name, "Look at the log of the server."))
-    return ok(what, "can be read and written")
+    return ok(what, _FINE[name])
 
 
 async def check_keys(ports: Ports) -> Finding:

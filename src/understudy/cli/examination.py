@@ -3,19 +3,14 @@
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from understudy.app import (
-    open_embedder,
-    open_models,
-    open_ports,
-    open_reranker,
-    open_storage,
-)
+from understudy.app.models import open_embedder, open_models, open_reranker
+from understudy.app.ports import open_storage, opened_ports
 from understudy.cli.check_machine import (
     check_folder,
     check_port,
@@ -28,7 +23,6 @@ from understudy.cli.check_parts import check_keys, check_parts
 from understudy.cli.check_sandbox import check_sandbox
 from understudy.cli.finding import Finding, ok, problem
 from understudy.errors import Misconfigured
-from understudy.operations.ports import Ports
 from understudy.settings import CONFIG_NAME, Settings, load_settings
 
 
@@ -84,14 +78,8 @@ async def _examine_parts(settings: Settings) -> AsyncIterator[Finding]:
     if (broken := _models_problem(settings)) is not None:
         yield broken
         settings = _without_models(settings)
-    try:
-        ports = open_ports(settings)
-    except Misconfigured as error:
-        yield problem("Files", str(error), "Correct files_url, or what stands in its way.")
-        return
-    async with _closing(ports):
-        for finding in [*await check_parts(ports), await check_keys(ports)]:
-            yield finding
+    for finding in await _ports_findings(settings):
+        yield finding
     yield await check_sandbox(settings)
     if broken is None:
         for finding in await _examine_models(settings):
@@ -102,7 +90,7 @@ async def _examine_parts(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _database_problem(settings: Settings) -> Finding | None:
     try:
-        await open_storage(settings).close()
+        await (await open_storage(settings)).close()
     except (Misconfigured, sqlite3.Error) as error:
         mend = "Check who may write it, restore it from a backup, or choose another --data-dir."
         return problem("Database", str(error), mend)
@@ -122,16 +110,12 @@ def _without_models(settings: Settings) -> Settings:
     return settings.model_copy(update={"upstreams": [], "aliases": {}, "upstream_url": None})
 
 
-@asynccontextmanager
-async def _closing(ports: Ports) -> AsyncIterator[None]:
+async def _ports_findings(settings: Settings) -> list[Finding]:
     try:
-        yield
-    finally:
-        await ports.models.close()
-        await ports.searching.close()
-        await ports.dispatch.close()
-        await ports.chunks.close()
-        await ports.storage.close()
+        async with opened_ports(settings) as ports:
+            return [*await check_parts(ports), await check_keys(ports)]
+    except Misconfigured as error:
+        return [problem("Files", str(error), "Correct files_url, or what stands in its way.")]
 
 
 async def _examine_models(settings: Settings) -> list[Finding]:

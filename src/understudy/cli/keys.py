@@ -75,11 +75,11 @@ def _say_if_folder_is_new(data_dir: DataDir, config: Config) -> None:
 
 def _with_keys(data_dir: DataDir, config: Config, use: "Callable[[Keys], Awaitable[T]]") -> T:
     """Open the database of these settings for one use."""
-    from understudy.app import open_storage
+    from understudy.app.ports import open_storage
     from understudy.settings import load_settings
 
     async def work() -> T:
-        storage = open_storage(load_settings(config, data_dir=data_dir))
+        storage = await open_storage(load_settings(config, data_dir=data_dir))
         try:
             return await use(storage)
         finally:

@@ -6,11 +6,12 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from understudy.app import running
+from understudy.app.running import running
 from understudy.cli.banner import show_banner, show_sandbox
 from understudy.cli.loopback import is_loopback
 from understudy.errors import Misconfigured
@@ -21,6 +22,15 @@ from understudy.settings import Settings
 
 class _Server(uvicorn.Server):
     """Uvicorn, except that a signal ends ``serve`` and not the process: ours is not done then."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Tell the streams that can be taken up elsewhere to end now."""
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -54,7 +64,7 @@ async def serve_until_stopped(settings: Settings, listening: socket.socket) -> N
         _spare_the_collector()
         await show_banner(settings, ports, listening.getsockname()[1], new_key)
         async with _meanwhile(show_sandbox(settings)):
-            await _Server(config).serve([listening])
+            await _Server(config, ports.stopping).serve([listening])
 
 
 @asynccontextmanager

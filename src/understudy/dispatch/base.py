@@ -27,15 +27,41 @@ class Subscription(Protocol):
         ...
 
 
+class Offer(Protocol):
+    """A run that may have something to do. It is a hint: the claim in the rows decides."""
+
+    @property
+    def run_id(self) -> str:
+        """Return the run."""
+        ...
+
+    @property
+    def project_id(self) -> str:
+        """Return whose run it is."""
+        ...
+
+    async def done(self) -> None:
+        """Never make this offer again: the rows say by now who works on the run."""
+        ...
+
+    async def decline(self, seconds: float) -> None:
+        """Give it back: somebody may take it after this time, or the sweeper offers it again."""
+        ...
+
+
 class Dispatch(Protocol):
     """Offers of work, events of runs, and orders to stop."""
 
-    async def offer(self, run_id: str) -> None:
-        """Tell the workers that this run has something to do."""
+    async def offer(self, run_id: str, project_id: str) -> None:
+        """Tell the workers that this run has something to do.
+
+        Never raises: an offer that is lost, or for which there is no place, is made again by the
+        sweeper.
+        """
         ...
 
-    async def next_offer(self) -> str:
-        """Wait for a run that has something to do."""
+    async def next_offer(self) -> Offer:
+        """Wait for a run that has something to do; nobody else is told of it meanwhile."""
         ...
 
     def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
@@ -64,6 +90,10 @@ class Dispatch(Protocol):
 
     async def entries_announced(self) -> None:
         """Wait until files have been announced since the last call."""
+        ...
+
+    async def check(self) -> None:
+        """Raise Unavailable with the cause when others cannot be told anything."""
         ...
 
     async def close(self) -> None:

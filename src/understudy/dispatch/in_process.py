@@ -8,6 +8,8 @@ a waiting run costs nothing.
 import asyncio
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from understudy.runs.deltas import TextRun, merged
 from understudy.wire.events import STOPPING, EventId, RunEvent
 
@@ -144,6 +146,19 @@ class InProcessSubscription:
             self._on_close()
 
 
+class InProcessOffer(Struct, frozen=True):
+    """An offer that was taken out of the queue."""
+
+    run_id: str
+    project_id: str
+
+    async def done(self) -> None:
+        """Nobody else knows of it."""
+
+    async def decline(self, seconds: float) -> None:
+        """Leave it to the sweeper: there is no other worker who could take it sooner."""
+
+
 class InProcessDispatch:
     """Dispatch for the embedded mode.
 
@@ -153,23 +168,23 @@ class InProcessDispatch:
 
     def __init__(self, *, has_worker: bool = True) -> None:
         self._has_worker = has_worker
-        self._offers: asyncio.Queue[str] = asyncio.Queue()
+        self._offers: asyncio.Queue[InProcessOffer] = asyncio.Queue()
         self._offered: set[str] = set()
         self._channels: dict[str, _Channel] = {}
         self._handlers: list[Callable[[str], None]] = []
         self._entries = asyncio.Event()
 
-    async def offer(self, run_id: str) -> None:
+    async def offer(self, run_id: str, project_id: str) -> None:
         """Queue the run unless it is queued already."""
         if self._has_worker and run_id not in self._offered:
             self._offered.add(run_id)
-            self._offers.put_nowait(run_id)
+            self._offers.put_nowait(InProcessOffer(run_id, project_id))
 
-    async def next_offer(self) -> str:
+    async def next_offer(self) -> InProcessOffer:
         """Wait for a run that has something to do."""
-        run_id = await self._offers.get()
-        self._offered.discard(run_id)
-        return run_id
+        offer = await self._offers.get()
+        self._offered.discard(offer.run_id)
+        return offer
 
     def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
         """Hand the events to the listeners and keep them while the leg lasts."""
@@ -225,6 +240,9 @@ class InProcessDispatch:
         """Wait for an announcement, or take one that was made meanwhile."""
         await self._entries.wait()
         self._entries.clear()
+
+    async def check(self) -> None:
+        """Whoever asks is here."""
 
     async def close(self) -> None:
         """Nothing to let go of."""

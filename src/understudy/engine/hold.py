@@ -61,7 +61,7 @@ class Hold:
         self._told_position = self.state.position
         self._dispatch.publish(change.run.id, change.events, before)
         if written.promoted_run_id is not None:
-            await self._dispatch.offer(written.promoted_run_id)
+            await self._dispatch.offer(written.promoted_run_id, self.project_id)
 
     def tell(
         self, name: EventName, data: MessageDelta | StepDelta, width: int, *, resumed: bool

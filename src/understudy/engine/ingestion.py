@@ -18,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from understudy.engine.duties import Duties
 from understudy.engine.index_recovery import recover_indexes
 from understudy.errors import Refusal, Unavailable
 from understudy.operations.ports import Ports
@@ -38,10 +39,11 @@ SORRY = "Sorry, something went wrong."
 class Ingestion:
     """Ingests entries, at most ``ingestions_max`` at a time; projects take turns."""
 
-    def __init__(self, ports: Ports, reader: Reader) -> None:
+    def __init__(self, ports: Ports, reader: Reader, duties: Duties) -> None:
         self._ports = ports
         self._storage = ports.storage
         self._reader = reader
+        self._duties = duties
         self._embedder = ports.embedder
         self._folder = ports.settings.reading_folder
         self._lease_seconds = ports.settings.lease_seconds
@@ -68,6 +70,8 @@ class Ingestion:
     async def _recover_indexes(self) -> None:
         ports = self._ports
         try:
+            if not await self._duties.is_mine("recover indexes"):
+                return
             await recover_indexes(ports.storage, ports.chunks, ports.dispatch, self._embedder)
         except Refusal as refusal:
             log.warning("indexes_not_recovered", cause=refusal.message)

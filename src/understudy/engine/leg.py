@@ -61,18 +61,23 @@ class Leg:
         """Return the attempt that this leg is, once it has claimed the run."""
         return self._hold.state.attempt
 
+    @property
+    def project_id(self) -> str:
+        """Return whose run it is."""
+        return self._hold.project_id
+
     def interrupt(self) -> None:
         """Stop waiting for the model, because the run shall end."""
         self._interrupted = True
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time())
 
+    async def claim(self) -> bool:
+        """Take the run, unless somebody else was faster or it has nothing to do any more."""
+        return await self._happened(Claimed(lease_until=self._lease_until))
+
     async def run(self) -> None:
-        """Work on the run until nothing is left to do now, or somebody else has it."""
-        try:
-            await self._hold.happen(Claimed(lease_until=self._lease_until))
-        except (Superseded, NotAllowed):
-            return
+        """Work on the run that was claimed until nothing is left to do now, or others have it."""
         if self._hold.state.run.status == "cancelling":
             await self._conclude(Cancelled())
         else:

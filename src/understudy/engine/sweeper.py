@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from understudy.engine.duties import Duties
 from understudy.engine.hold import Hold, Superseded
 from understudy.errors import NotAllowed, NotFound, Refusal
 from understudy.operations import arrivals, files, uploads
@@ -28,8 +29,9 @@ FORGET_EVERY_SECONDS = 600
 class Sweeper:
     """Looks at the rows every ``sweep_seconds``."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, duties: Duties) -> None:
         self._ports = ports
+        self._duties = duties
         self._storage = ports.storage
         self._chunks = ports.chunks
         self._dispatch = ports.dispatch
@@ -37,6 +39,11 @@ class Sweeper:
         self._sweep_seconds = ports.settings.sweep_seconds
         self._keep_seconds = ports.settings.idempotency_keep_seconds
         self._forget_at = 0.0
+        self._sweeps: dict[str, Callable[[], Awaitable[None]]] = {
+            "sweep runs": self._sweep_runs,
+            "sweep bytes": self._sweep_bytes,
+            "sweep index": self._sweep_index,
+        }
 
     async def sweep_for_ever(self) -> None:
         """Sweep until cancelled; a database that is down for a while is only logged.
@@ -45,14 +52,17 @@ class Sweeper:
         answers again.
         """
         async with asyncio.TaskGroup() as duties:
-            duties.create_task(self._repeat(self._sweep_runs), name="runs-sweeper")
-            duties.create_task(self._repeat(self._sweep_bytes), name="bytes-sweeper")
-            duties.create_task(self._repeat(self._sweep_index), name="index-sweeper")
+            for name, sweep in self._sweeps.items():
+                duties.create_task(self._repeat(name, sweep), name=name)
 
-    async def _repeat(self, duty: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, name: str, sweep: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._try(duty)
+            await self._try(partial(self._sweep_if_mine, name, sweep))
             await asyncio.sleep(self._sweep_seconds)
+
+    async def _sweep_if_mine(self, name: str, sweep: Callable[[], Awaitable[None]]) -> None:
+        if await self._duties.is_mine(name):
+            await sweep()
 
     async def _try(self, duty: Callable[[], Awaitable[None]]) -> None:
         """Do one thing; what goes wrong with it must not keep the others from being done."""
@@ -64,15 +74,14 @@ class Sweeper:
             log.exception("sweep_failed")
 
     async def sweep(self) -> None:
-        """Do every duty once."""
-        await self._sweep_runs()
-        await self._sweep_bytes()
-        await self._sweep_index()
+        """Do every duty once, whoever's it is."""
+        for sweep in self._sweeps.values():
+            await sweep()
 
     async def _sweep_runs(self) -> None:
         now = self._clock.now()
-        for run_id in await self._storage.claimable(now, AT_ONCE_MAX):
-            await self._dispatch.offer(run_id)
+        for project_id, run_id in await self._storage.claimable(now, AT_ONCE_MAX):
+            await self._dispatch.offer(run_id, project_id)
         for run_id in await self._storage.overdue(now, AT_ONCE_MAX):
             await self._try(partial(self._expire, run_id))
         if now >= self._forget_at:

@@ -1,25 +1,32 @@
 """A worker: takes offers, runs a leg for each, keeps their leases alive.
 
-An offer is only a hint. The claim decides, by the status and attempt that it expects to find.
+An offer is only a hint. The claim decides, by the status and attempt that it expects to find. From
+then on the lease in the row says who works on the run, and the offer is done with.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 import structlog
 
+from understudy.dispatch.base import Offer
 from understudy.engine.leg import Leg
+from understudy.engine.places import Places
 from understudy.engine.toolbox import Tools
-from understudy.errors import Unavailable
+from understudy.errors import Unavailable, UnderstudyError
 from understudy.operations.ports import Ports
 from understudy.runs.status import CLAIMABLE
 from understudy.storage.records import RunRecord
 
 log = structlog.get_logger("understudy.engine")
 
+DECLINED_SECONDS = 0.5
+
 
 class Worker:
-    """Runs legs, at most ``legs_max`` at a time, with the hosted tools of this process."""
+    """Runs legs, as many at a time as the settings allow, with the hosted tools of this process."""
 
     def __init__(self, ports: Ports, tools: Tools) -> None:
         self._ports = ports
@@ -28,34 +35,46 @@ class Worker:
         self._dispatch = ports.dispatch
         self._clock = ports.clock
         self._lease_seconds = ports.settings.lease_seconds
-        legs_max = ports.settings.legs_max
-        self._places = asyncio.Semaphore(legs_max)
+        self._places = Places(ports.settings.legs_max, ports.settings.project_legs_max)
         self._legs: dict[str, Leg] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._offered_again: set[str] = set()
+        self._passed_over: set[str] = set()
+        self._errands: set[asyncio.Task[None]] = set()
         ports.dispatch.on_interrupt(self._interrupt)
 
     async def take_offers(self) -> None:
         """Start a leg for every offer, until cancelled."""
         while True:
-            await self._places.acquire()
-            run_id = await self._dispatch.next_offer()
-            if run_id in self._tasks:
+            await self._places.wait_for_one()
+            offer = await self._dispatch.next_offer()
+            if offer.run_id in self._tasks:
                 # Its leg is about to let go; look again when it has.
-                self._offered_again.add(run_id)
-                self._places.release()
-                continue
-            task = asyncio.create_task(self._run_leg(run_id), name=f"leg {run_id}")
-            self._tasks[run_id] = task
-            task.add_done_callback(partial(self._leg_ended, run_id))
+                self._offered_again.add(offer.run_id)
+                self._places.leave()
+                await offer.done()
+            elif not self._places.give_to(offer.project_id):
+                self._passed_over.add(offer.project_id)
+                self._places.leave()
+                await offer.decline(DECLINED_SECONDS)
+            else:
+                self._start(offer)
+
+    def _start(self, offer: Offer) -> None:
+        task = asyncio.create_task(self._run_leg(offer), name=f"leg {offer.run_id}")
+        self._tasks[offer.run_id] = task
+        task.add_done_callback(partial(self._leg_ended, offer))
 
     async def keep_leases(self) -> None:
         """Prolong the leases of all legs with one write, three times per lease."""
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
-            attempts = {run_id: leg.attempt for run_id, leg in self._legs.items()}
+            attempts = self._attempts()
             if attempts:
                 await self._renew(attempts)
+
+    def _attempts(self) -> dict[str, int]:
+        return {run_id: leg.attempt for run_id, leg in self._legs.items()}
 
     async def _renew(self, attempts: dict[str, int]) -> None:
         until = self._clock.now() + self._lease_seconds
@@ -65,25 +84,57 @@ class Worker:
             log.warning("leases_not_renewed", cause=error.message)
 
     async def drain(self, seconds: float) -> None:
-        """Give running legs some time to end, then stop them; their runs stay claimable."""
+        """Give running legs some time to end, then stop them and hand their runs to others."""
         tasks = list(self._tasks.values())
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=seconds)
+            held = {run_id: (leg.attempt, leg.project_id) for run_id, leg in self._legs.items()}
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
+            await self._hand_over(held)
+        await asyncio.gather(*self._errands, return_exceptions=True)
 
-    async def _run_leg(self, run_id: str) -> None:
-        record = await self._storage.run_record(run_id)
-        if record is None or not self._is_free(record):
+    async def _hand_over(self, held: dict[str, tuple[int, str]]) -> None:
+        """Free the runs at once; should this fail, their leases run out."""
+        if not held:
             return
-        lease_until = self._clock.now() + self._lease_seconds
-        leg = Leg(record, self._ports, self._tools, lease_until=lease_until)
-        self._legs[run_id] = leg
+        log.info("runs_handed_over", runs=len(held))
         try:
+            await self._storage.release_leases({one: at for one, (at, _) in held.items()})
+        except Unavailable as error:
+            log.warning("leases_not_released", cause=error.message)
+            return
+        for run_id, (_, project_id) in held.items():
+            await self._dispatch.offer(run_id, project_id)
+
+    async def _run_leg(self, offer: Offer) -> None:
+        leg = await self._claimed(offer)
+        if leg is None:
+            await offer.done()
+            return
+        try:
+            await offer.done()
             await leg.run()
         finally:
-            del self._legs[run_id]
+            del self._legs[offer.run_id]
+
+    async def _claimed(self, offer: Offer) -> Leg | None:
+        """Return a leg that holds the run, or None when there is nothing to do or others do it."""
+        record = await self._storage.run_record(offer.run_id)
+        if record is None or not self._is_free(record):
+            return None
+        lease_until = self._clock.now() + self._lease_seconds
+        leg = Leg(record, self._ports, self._tools, lease_until=lease_until)
+        # An interruption may come while the claim is being written.
+        self._legs[offer.run_id] = leg
+        claimed = False
+        try:
+            claimed = await leg.claim()
+        finally:
+            if not claimed:
+                del self._legs[offer.run_id]
+        return leg if claimed else None
 
     def _is_free(self, record: RunRecord) -> bool:
         """Return whether the run has something to do and nobody alive who does it."""
@@ -92,23 +143,42 @@ class Worker:
             return False
         return record.lease_until is None or record.lease_until < self._clock.now()
 
-    def _leg_ended(self, run_id: str, task: asyncio.Task[None]) -> None:
-        del self._tasks[run_id]
-        self._places.release()
+    def _leg_ended(self, offer: Offer, task: asyncio.Task[None]) -> None:
+        del self._tasks[offer.run_id]
+        self._places.give_back(offer.project_id)
         if not task.cancelled() and task.exception() is not None:
             # The rows are as they were: the sweeper offers the run again when its lease is over.
-            log.error("leg_broke", run_id=run_id, exc_info=task.exception())
-        if run_id in self._offered_again:
-            self._offered_again.discard(run_id)
-            again = asyncio.ensure_future(self._dispatch.offer(run_id))
-            again.add_done_callback(_log_failure)
+            log.error("leg_broke", run_id=offer.run_id, exc_info=task.exception())
+        if offer.run_id in self._offered_again:
+            self._offered_again.discard(offer.run_id)
+            self._run_errand(self._dispatch.offer(offer.run_id, offer.project_id))
+        if offer.project_id in self._passed_over:
+            self._passed_over.discard(offer.project_id)
+            self._run_errand(self._offer_more(offer.project_id))
+
+    async def _offer_more(self, project_id: str) -> None:
+        """Offer runs of a project whose offers had to be declined, now that there is a place.
+
+        One more than there are places, so that the next end of a leg asks again.
+        """
+        limit = max(self._places.left_for(project_id), 0) + 1
+        for _, run_id in await self._storage.claimable(self._clock.now(), limit, project_id):
+            await self._dispatch.offer(run_id, project_id)
+
+    def _run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errand_ended)
+
+    def _errand_ended(self, task: asyncio.Task[None]) -> None:
+        self._errands.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, UnderstudyError):
+            log.warning("offer_failed", cause=str(error))
+        elif error is not None:
+            log.error("offer_failed", exc_info=error)
 
     def _interrupt(self, run_id: str) -> None:
         leg = self._legs.get(run_id)
         if leg is not None:
             leg.interrupt()
-
-
-def _log_failure(future: asyncio.Future[None]) -> None:
-    if not future.cancelled() and future.exception() is not None:
-        log.error("offer_failed", exc_info=future.exception())

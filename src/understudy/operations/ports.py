@@ -1,6 +1,7 @@
 """What every operation is given: the ports, and who is asking."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from msgspec import Struct
 
@@ -19,7 +20,10 @@ from understudy.wire.era import Era
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything that operations work with."""
+    """Everything that operations work with.
+
+    ``stopping`` is set when the server has been told to stop and takes no more requests.
+    """
 
     storage: Storage
     chunks: ChunkIndex
@@ -30,6 +34,7 @@ class Ports:
     models: Models
     clock: Clock
     settings: Settings
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def now(self) -> int:

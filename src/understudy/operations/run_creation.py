@@ -244,7 +244,7 @@ async def _start(
         raise Conflict
     ports.dispatch.publish(run.id, order.change.events, BEGINNING)
     if written.active_run_id is None:
-        await ports.dispatch.offer(run.id)
+        await ports.dispatch.offer(run.id, caller.project_id)
     return Accepted(row=row, after=BEGINNING, subscription=subscription)
 
 

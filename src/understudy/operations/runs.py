@@ -70,7 +70,7 @@ async def submit_tool_outputs(
         raise run_takes_no_outputs(now.state.run.status, caller.era)  # RUN-44
     before = EventId(record.state.attempt, record.state.position)
     ports.dispatch.publish(run_id, change_.events, before)
-    await ports.dispatch.offer(run_id)
+    await ports.dispatch.offer(run_id, caller.project_id)
     row = Row(run_id, encode(change_.run), record.file_ids)
     return Accepted(row=row, after=before, subscription=subscription)
 
@@ -113,7 +113,7 @@ async def stop_work(ports: Ports, cancelling: RunRecord) -> None:
     if cancelling.lease_until is None:
         await _end_unheld(ports, run_id)
     else:
-        await ports.dispatch.offer(run_id)
+        await ports.dispatch.offer(run_id, cancelling.project_id)
 
 
 async def _end_unheld(ports: Ports, run_id: str) -> None:
@@ -127,7 +127,7 @@ async def _end_unheld(ports: Ports, run_id: str) -> None:
         before = EventId(record.state.attempt, record.state.position)
         ports.dispatch.publish(run_id, change_.events, before)
     if written.promoted_run_id is not None:
-        await ports.dispatch.offer(written.promoted_run_id)
+        await ports.dispatch.offer(written.promoted_run_id, record.project_id)
 
 
 async def _record(ports: Ports, caller: Caller, thread_id: str, run_id: str) -> RunRecord:

@@ -90,8 +90,14 @@ class Work(Protocol):
         """Return the thread's messages, oldest first."""
         ...
 
-    async def claimable(self, now: float, limit: int) -> Sequence[str]:
-        """Return runs that have their turn, something to do, and no worker alive on them."""
+    async def claimable(
+        self, now: float, limit: int, project_id: str | None = None
+    ) -> Sequence[tuple[str, str]]:
+        """Return (project id, run id) of runs that have their turn, something to do, and no worker.
+
+        The oldest of each project come first, and projects take turns: one with a hundred thousand
+        queued runs does not hide another's only one. With ``project_id``, runs of that project.
+        """
         ...
 
     async def overdue(self, now: float, limit: int) -> Sequence[str]:
@@ -100,6 +106,14 @@ class Work(Protocol):
 
     async def renew_leases(self, attempts: Mapping[str, int], until: float) -> None:
         """Prolong the leases of runs that still are at the given attempt."""
+        ...
+
+    async def release_leases(self, attempts: Mapping[str, int]) -> None:
+        """Free runs that still are at the given attempt: their worker has let go of them."""
+        ...
+
+    async def hold_duty(self, duty: str, owner: str, now: float, until: float) -> bool:
+        """Take a duty that nobody else holds at ``now``, or keep it; return whether it is held."""
         ...
 
     async def drop_all_leases(self) -> None:

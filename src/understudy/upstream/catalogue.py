@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from types import MappingProxyType
 
 import msgspec
@@ -16,7 +17,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream under its configured name.
 
     ``models`` are the names that it answers to. ``serves_any`` marks an endpoint that is also sent
-    names that nobody lists. ``context_windows`` are tokens by model name.
+    names that nobody lists. ``context_windows`` are tokens by model name. ``calls_max`` is how many
+    calls may be under way at a time; the others wait.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     serves_any: bool = False
     context_windows: Mapping[str, int] = _NO_WINDOWS
+    calls_max: int | None = None
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -49,6 +52,9 @@ class Catalogue:
         self._default = default
         self._listed = {name: e for e in reversed(self._entries) for name in e.models}
         self._any = next((entry for entry in self._entries if entry.serves_any), None)
+        self._slots = {
+            one.name: asyncio.Semaphore(one.calls_max) for one in self._entries if one.calls_max
+        }
         self._check()
 
     @property
@@ -73,7 +79,9 @@ class Catalogue:
         route = self._route(request.model)
         if route is None:
             raise UpstreamError(f"No upstream serves the model '{request.model}'.")
-        return route.entry.upstream.stream(msgspec.structs.replace(request, model=route.model))
+        events = route.entry.upstream.stream(msgspec.structs.replace(request, model=route.model))
+        slots = self._slots.get(route.entry.name)
+        return events if slots is None else _when_free(slots, events)
 
     async def models(self) -> Sequence[ModelInfo]:
         """Return every model and alias; an upstream that is down is left out."""
@@ -120,6 +128,15 @@ class Catalogue:
                 f"The default model '{self._default}' is listed by no upstream. Add it to the "
                 "models of one."
             )
+
+
+async def _when_free(
+    slots: asyncio.Semaphore, events: AsyncGenerator[Sequence[ModelEvent]]
+) -> AsyncGenerator[Sequence[ModelEvent]]:
+    """Yield the events of a call that begins once one of the slots is free."""
+    async with slots, aclosing(events):
+        async for batch in events:
+            yield batch
 
 
 async def _models_of(entry: Entry) -> Sequence[ModelInfo] | None:

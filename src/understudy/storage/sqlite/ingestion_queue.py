@@ -1,8 +1,8 @@
 """The files that wait to be ingested: whose turn it is, and who works on them."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice, zip_longest
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import msgspec
 
@@ -15,6 +15,7 @@ from understudy.storage.changes import (
 )
 from understudy.storage.records import StoredEntry, Turns
 from understudy.storage.sqlite.vector_stores import COLUMNS, as_entry, places
+from understudy.storage.turns import in_turn
 
 _BEHIND_ALL_IDS = "~"  # ids are ASCII letters, digits and _
 _WAITING = (
@@ -37,27 +38,17 @@ def ingestible(
         _of_project(connection, now, limit, project_id, turns.stores.get(project_id, ""))
         for project_id in _projects(connection, now, turns.project_id)
     )
-    return [*islice(_in_turn(projects), limit)]
+    return [*islice(in_turn(projects), limit)]
 
 
 def _of_project(
     connection: sqlite3.Connection, now: float, limit: int, project_id: str, after: str
 ) -> Iterator[StoredEntry]:
     """Yield what a project waits for, the stores behind the given one first."""
-    return _in_turn(
+    return in_turn(
         _entries(connection, now, limit, project_id, store_id)
         for store_id in _stores(connection, now, project_id, after)
     )
-
-
-def _in_turn(queues: Iterable[Iterator[StoredEntry]]) -> Iterator[StoredEntry]:
-    """Yield the first of each queue, then the second of each; none is looked at before that."""
-    begun = []
-    for queue in queues:
-        yield from islice(queue, 1)
-        begun.append(queue)
-    for each in zip_longest(*begun):
-        yield from (one for one in each if one is not None)
 
 
 def _projects(connection: sqlite3.Connection, now: float, after: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Reads and writes runs: the lock of a thread, expected states, turns and leases."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import msgspec
 
@@ -16,6 +17,7 @@ from understudy.storage.sqlite.objects import (
     pack,
     unpack,
 )
+from understudy.storage.turns import in_turn
 from understudy.wire.encoding import (
     decode_message,
     decode_run,
@@ -284,14 +286,36 @@ def history(connection: sqlite3.Connection, scope: Scope, run_id: str) -> RunHis
         connection.execute("COMMIT")
 
 
-def claimable(connection: sqlite3.Connection, now: float, limit: int) -> list[str]:
-    """Return runs with something to do and no worker alive on them."""
-    found = connection.execute(
-        f"SELECT id FROM runs WHERE {_CLAIMABLE} AND lease_until IS NULL "
-        f"UNION ALL SELECT id FROM runs WHERE {_CLAIMABLE} AND lease_until < ? LIMIT ?",
-        (now, limit),
-    )
-    return [run_id for (run_id,) in found]
+def claimable(
+    connection: sqlite3.Connection, now: float, limit: int, project_id: str | None
+) -> list[tuple[str, str]]:
+    """Return runs with something to do and no worker alive on them, projects taking turns."""
+    projects = _projects_with_work(connection) if project_id is None else [project_id]
+    queues = (_claimable_of(connection, now, limit, project) for project in projects)
+    return [*islice(in_turn(queues), limit)]
+
+
+def _projects_with_work(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield each project that has runs with something to do, by one look into the index each."""
+    behind = ""
+    while found := connection.execute(
+        f"SELECT project_id FROM runs WHERE {_CLAIMABLE} AND project_id > ? "
+        "ORDER BY project_id LIMIT 1",
+        (behind,),
+    ).fetchone():
+        (behind,) = found
+        yield behind
+
+
+def _claimable_of(
+    connection: sqlite3.Connection, now: float, limit: int, project_id: str
+) -> Iterator[tuple[str, str]]:
+    """Yield the oldest such runs of the project."""
+    yield from connection.execute(
+        f"SELECT project_id, id FROM runs WHERE {_CLAIMABLE} AND project_id = ? "
+        "AND (lease_until IS NULL OR lease_until < ?) ORDER BY sequence LIMIT ?",
+        (project_id, now, limit),
+    ).fetchall()
 
 
 def overdue(connection: sqlite3.Connection, now: float, limit: int) -> list[str]:
@@ -309,6 +333,13 @@ def renew_leases(connection: sqlite3.Connection, attempts: Mapping[str, int], un
     connection.executemany(
         "UPDATE runs SET lease_until = ? WHERE id = ? AND attempt = ? AND lease_until IS NOT NULL",
         [(until, run_id, attempt) for run_id, attempt in attempts.items()],
+    )
+
+
+def release_leases(connection: sqlite3.Connection, attempts: Mapping[str, int]) -> None:
+    """Free runs whose worker has let go of them."""
+    connection.executemany(
+        "UPDATE runs SET lease_until = NULL WHERE id = ? AND attempt = ?", [*attempts.items()]
     )
 
 

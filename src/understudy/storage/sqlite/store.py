@@ -56,6 +56,7 @@ from understudy.storage.records import (
     UploadRecord,
 )
 from understudy.storage.sqlite import (
+    duties,
     index_upkeep,
     ingestion_queue,
     keys,
@@ -120,14 +121,24 @@ class SqliteStorage:
             return await self._reader.apart(runs.thread_messages, thread_id)
         return self._reader.here(runs.thread_messages, thread_id)
 
-    async def claimable(self, now: float, limit: int) -> Sequence[str]:
-        return self._reader.here(runs.claimable, now, limit)
+    async def claimable(
+        self, now: float, limit: int, project_id: str | None = None
+    ) -> Sequence[tuple[str, str]]:
+        return self._reader.here(runs.claimable, now, limit, project_id)
 
     async def overdue(self, now: float, limit: int) -> Sequence[str]:
         return self._reader.here(runs.overdue, now, limit)
 
     async def renew_leases(self, attempts: Mapping[str, int], until: float) -> None:
         await self._writer.submit(partial(runs.renew_leases, attempts=attempts, until=until))
+
+    async def release_leases(self, attempts: Mapping[str, int]) -> None:
+        await self._writer.submit(partial(runs.release_leases, attempts=attempts))
+
+    async def hold_duty(self, duty: str, owner: str, now: float, until: float) -> bool:
+        return await self._writer.submit(
+            partial(duties.hold, duty=duty, owner=owner, now=now, until=until)
+        )
 
     async def drop_all_leases(self) -> None:
         await self._writer.submit(runs.drop_all_leases)
