@@ -13,16 +13,20 @@ TESTS ?= tests
 KERNELS := .cache/kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check serve bench docs lock clean
+.PHONY: help demo test test-cluster lint types check serve bench docs lock clean
 
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.runtime $(KERNELS)/minimal/understudy-lock ## Show the main job against a server of its own, in a few seconds
 	@$(BIN)/understudy demo --environment $(KERNELS)/minimal
 
 test: $(VENV)/.dev ## Run the whole test suite (TESTS=tests/cli for a part of it)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not cluster" $(TESTS)
+
+test-cluster: $(VENV)/.dev ## Run the tests with PostgreSQL, NATS and S3 servers, installed if missing
+	@tests/services/install.sh
+	@$(BIN)/python -m pytest -n $(WORKERS) -m cluster $(TESTS)
 
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports
 	@$(BIN)/ruff check .

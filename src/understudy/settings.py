@@ -70,10 +70,12 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8730, ge=0, le=65535)
+    health_port: int | None = Field(default=None, ge=0, le=65535)
     data_dir: Path = Path("understudy-data")
     database_url: SecretStr | None = None
     nats_url: SecretStr | None = None
     nats_credentials: Path | None = None
+    nats_prefix: str = "understudy"
     worker: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -198,6 +200,11 @@ class Settings(BaseSettings):
     def files_location(self) -> str:
         """Return where bytes are kept: a URL, or a folder."""
         return self.files_url or str(self.data_dir / "files")
+
+
+def without_password(urls: str) -> str:
+    """Return the addresses without who connects to them and how, as people may see them."""
+    return re.sub(r"(?<=://)[^/,@]*@", "", urls.partition("?")[0])
 
 
 def load_settings(config: Path | None = None, **given: Any) -> Settings:

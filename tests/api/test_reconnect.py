@@ -427,3 +427,37 @@ async def test_text_and_refusal_and_text_again(house: House) -> None:
     for number, event in enumerate(live[:-2]):
         rest = await told(stage.client, live[0].data, event.id)
         Accumulator().take_all([*live[: number + 1], *rest])
+
+
+async def test_a_server_that_stops_sends_who_can_come_back_away(house: House) -> None:
+    """The stream ends without ``done``; behind its last id, another server tells the rest."""
+    stage = await on_stage(house)
+    run, call = await stage.begin()
+    call.say("One")
+    path = f"{stage.path_of(run)}/events"
+    async with stage.client.streamed("GET", path) as stream:
+        seen = await stream.until("thread.message.delta")
+        house.ports.stopping.set()
+        seen += [event async for event in stream]
+    assert seen[-1].name == "thread.message.delta"
+    house.ports.stopping.clear()
+    call.say(" two")
+    call.end()
+    seen += await told(stage.client, run, seen[-1].id)
+    assert seen[-1] == END
+    assert Accumulator().take_all(seen).text == "One two"
+
+
+async def test_a_server_that_stops_lets_hosted_streams_end(house: House) -> None:
+    """STR-18: their clients know no way to come back."""
+    stage = await on_stage(house)
+    async with stage.opened() as stream:
+        call = await stage.puppet.called()
+        call.say("One")
+        seen = await stream.until("thread.message.delta")
+        house.ports.stopping.set()
+        call.say(" two")
+        call.end()
+        seen += [event async for event in stream]
+    assert seen[-1] == END
+    assert Accumulator().take_all(seen).text == "One two"

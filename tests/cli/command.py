@@ -64,7 +64,7 @@ class Serving:
     @property
     def port(self) -> int:
         """Return the port that the banner names."""
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/v1", self.banner)
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/(?:v1|healthz)", self.banner)
         assert found, self.banner
         return int(found[1])
 
@@ -90,10 +90,25 @@ class Serving:
 @contextmanager
 def serving(folder: Path, *arguments: str | Path, **variables: str) -> Iterator[Serving]:
     """Run a server on a free port, with data in ``folder / "data"``, until the block ends."""
-    where = ["serve", "--port", "0", "--data-dir", str(folder / "data")]
-    with (folder / "server.log").open("w") as log:
+    with _running(folder, "serve", "--port", "0", *arguments, variables=variables) as server:
+        yield server
+
+
+@contextmanager
+def working(folder: Path, *arguments: str | Path, **variables: str) -> Iterator[Serving]:
+    """Run a worker, likewise; its health is told on a free port."""
+    with _running(folder, "worker", "--health-port", "0", *arguments, variables=variables) as one:
+        yield one
+
+
+@contextmanager
+def _running(
+    folder: Path, *arguments: str | Path, variables: Mapping[str, str]
+) -> Iterator[Serving]:
+    log_path = folder / f"{arguments[0]}.log"
+    with log_path.open("w") as log:
         process = subprocess.Popen(
-            [str(COMMAND), *where, *map(str, arguments)],
+            [str(COMMAND), *map(str, arguments), "--data-dir", str(folder / "data")],
             cwd=folder,
             env=environment(variables),
             stdout=subprocess.PIPE,
@@ -105,7 +120,7 @@ def serving(folder: Path, *arguments: str | Path, **variables: str) -> Iterator[
     finally:
         process.terminate()
         process.communicate(timeout=SECONDS_MAX)
-    assert "Traceback" not in (folder / "server.log").read_text()
+    assert "Traceback" not in log_path.read_text()
 
 
 def _banner(process: subprocess.Popen[str]) -> str:

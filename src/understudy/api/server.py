@@ -19,6 +19,7 @@ from understudy.operations.ports import Ports
 
 log = structlog.get_logger("understudy.api")
 
+HEALTH_PATHS = ("/healthz", "/readyz")
 # The longest first; Azure's Assistants stood below /openai and ended on the same day.
 PREFIXES = ("/openai/v1", "/openai", "/v1")
 
@@ -51,7 +52,7 @@ class Server:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path in ("/healthz", "/readyz"):
+        if path in HEALTH_PATHS:
             await _answer_health(self._ports, path, send)
             return
         if path == "/openapi.json":
@@ -86,6 +87,23 @@ class Server:
             "understudy.started": time.perf_counter(),
             "understudy.headers": (),
         }
+
+
+class Health:
+    """What a process answers that has no API: whether it lives, and whether its parts work."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        del receive
+        if scope["type"] != "http":
+            return
+        if scope["path"] in HEALTH_PATHS:
+            await _answer_health(self._ports, scope["path"], send)
+        else:
+            await _answer_plainly(Reply(body=b'{"error":"This is a worker."}', status=404), send)
 
 
 def _route(ports: Ports, row: Row) -> Route:

@@ -1,4 +1,7 @@
-"""Opens everything that operations work with: embedded, or on the servers of a cluster."""
+"""Opens everything that operations work with: embedded, or on the servers of a cluster.
+
+What only a cluster needs is imported when there is one: an embedded server starts sooner without.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,8 +23,22 @@ from understudy.storage.sqlite.store import SqliteStorage
 
 async def open_storage(settings: Settings) -> Storage:
     """Open the database; an embedded one is made with its folder. Raises Misconfigured."""
+    if settings.database_url is not None:
+        from understudy.storage.postgres.store import PostgresStorage  # noqa: PLC0415
+
+        return await PostgresStorage.open(settings.database_url.get_secret_value())
     make_data_folder(settings)
     return SqliteStorage(settings.database_path, settings.sqlite_synchronous)
+
+
+async def migrate_storage(settings: Settings) -> list[str]:
+    """Bring the database up to date; return what was applied to it. Raises Misconfigured."""
+    if settings.database_url is not None:
+        from understudy.storage.postgres.migrating import migrate  # noqa: PLC0415
+
+        return await migrate(settings.database_url.get_secret_value())
+    await (await open_storage(settings)).close()  # an embedded database is migrated when opened
+    return []
 
 
 async def open_chunks(settings: Settings) -> ChunkIndex:
@@ -33,6 +50,14 @@ async def open_chunks(settings: Settings) -> ChunkIndex:
 
 async def open_dispatch(settings: Settings) -> Dispatch:
     """Open the way from those who take requests to those who work. Raises Misconfigured."""
+    if settings.nats_url is not None:
+        from understudy.dispatch.nats.dispatch import NatsDispatch  # noqa: PLC0415
+
+        return await NatsDispatch.open(
+            settings.nats_url.get_secret_value(),
+            settings.nats_credentials,
+            prefix=settings.nats_prefix,
+        )
     return InProcessDispatch(has_worker=settings.worker)
 
 

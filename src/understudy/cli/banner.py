@@ -7,7 +7,7 @@ from rich.table import Table
 
 from understudy.cli.check_sandbox import look, wait_for_answer
 from understudy.operations.ports import Ports
-from understudy.settings import Settings
+from understudy.settings import Settings, without_password
 
 MODELS_SHOWN = 8
 STARTING = "starting"
@@ -22,13 +22,38 @@ async def show_banner(settings: Settings, ports: Ports, port: int, new_key: str 
     table.add_row("API", f"http://{_host(settings.host)}:{port}/v1")
     if new_key is not None:
         table.add_row("Key", f"{new_key}  (shown only now)")
-    table.add_row("Data", str(settings.data_dir.resolve()))
+    _add_places(table, settings)
     table.add_row("Models", await _models(ports))
     table.add_row("Tools", f"{_tools(settings)} · code_interpreter: {await _sandbox(settings)}")
     if not settings.worker:
         table.add_row("Worker", "none in this process: runs wait for one")
     console.print("[bold]Understudy[/bold] is ready.")
     console.print(table)
+
+
+async def show_worker_banner(settings: Settings, ports: Ports, health_port: int | None) -> None:
+    """Print what the worker works on, and with what."""
+    console = _console()
+    table = Table.grid(padding=(0, 2))
+    if health_port is not None:
+        table.add_row("Health", f"http://{_host(settings.host)}:{health_port}/healthz")
+    _add_places(table, settings)
+    table.add_row("Models", await _models(ports))
+    table.add_row("Tools", f"{_tools(settings)} · code_interpreter: {await _sandbox(settings)}")
+    console.print("[bold]Understudy worker[/bold] is ready.")
+    console.print(table)
+
+
+def _add_places(table: Table, settings: Settings) -> None:
+    """Add where things are kept, and through what processes talk; passwords are left out."""
+    if settings.database_url is not None:
+        table.add_row("Database", without_password(settings.database_url.get_secret_value()))
+        nats = settings.nats_url and without_password(settings.nats_url.get_secret_value())
+        table.add_row("NATS", nats or "none: work of other processes is found once a second")
+        table.add_row("Files", settings.files_location)
+        table.add_row("Scratch", str(settings.data_dir.resolve()))
+    else:
+        table.add_row("Data", str(settings.data_dir.resolve()))
 
 
 async def show_sandbox(settings: Settings) -> None:

@@ -68,7 +68,7 @@ def _say_if_folder_is_new(data_dir: DataDir, config: Config) -> None:
     from understudy.settings import load_settings
 
     settings = load_settings(config, data_dir=data_dir)
-    if not settings.database_path.exists():
+    if not settings.is_shared and not settings.database_path.exists():
         folder = settings.data_dir.resolve()
         typer.echo(f"Made {folder}. The key is for a server that uses this folder.", err=True)
 

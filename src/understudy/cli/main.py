@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from understudy.cli import demo, doctor, keys, sandbox, serve
+from understudy.cli import demo, doctor, keys, migrate, sandbox, serve, worker
 from understudy.errors import UnderstudyError
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
+app.command("migrate")(migrate.migrate)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
