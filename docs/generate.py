@@ -7,7 +7,8 @@ from pathlib import Path
 from understudy.runs.status import chart
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_MEASURED = "Not measured yet: `make bench`, then `make docs`."
+NOT_MEASURED = "Not measured yet: `make {}`, then `make docs`."
+OF_A_CLUSTER = ("| cluster-", "- cluster-")
 
 
 def diagram() -> str:
@@ -17,14 +18,34 @@ def diagram() -> str:
 
 def measurements() -> str:
     """Return the latest results that have a ceiling; the file itself has all of them."""
+    lines = [line for line in _latest() if not line.startswith(OF_A_CLUSTER)]
+    return "\n".join(filter(_is_promised, lines)) or NOT_MEASURED.format("bench")
+
+
+def cluster() -> str:
+    """Return the latest results of the cluster, with what has to be said beside them."""
+    lines = _latest()
+    table = [line for line in lines if line.startswith(OF_A_CLUSTER[0]) and _is_ours(line)]
+    if not table:
+        return NOT_MEASURED.format("bench-cluster")
+    head = [line for line in lines if line.startswith(("| case", "|---"))]
+    notes = [line for line in lines if line.startswith(OF_A_CLUSTER[1])]
+    return "\n".join([*head, *table, "", *notes])
+
+
+def _latest() -> list[str]:
+    """Return the lines of the latest results, without their title."""
     latest = ROOT / "bench" / "results" / "latest.md"
     if not latest.is_file():
-        return NOT_MEASURED
-    text = re.sub(r"\A# .*\n+", "", latest.read_text()).strip()
-    return "\n".join(line for line in text.splitlines() if _is_for_the_readme(line))
+        return []
+    return re.sub(r"\A# .*\n+", "", latest.read_text()).strip().splitlines()
 
 
-def _is_for_the_readme(line: str) -> bool:
+def _is_ours(line: str) -> bool:
+    return "CPU that others used" not in line
+
+
+def _is_promised(line: str) -> bool:
     """Return whether the line is no measurement, or one that is held against a ceiling."""
     if line.startswith("|"):
         verdict = line.rstrip().rstrip("|").rpartition("|")[2].strip()
@@ -49,3 +70,4 @@ def write(document: Path, name: str, content: str) -> None:
 if __name__ == "__main__":
     write(ROOT / "docs" / "architecture.md", "chart", diagram())
     write(ROOT / "README.md", "bench", measurements())
+    write(ROOT / "README.md", "cluster", cluster())

@@ -31,6 +31,7 @@ def test_a_worker_tells_its_health_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_worker_ends_when_it_is_told_to(tmp_path: Path) -> None:
     with working(tmp_path) as worker:
+        assert worker.ask("GET", "/healthz", "none")[0] == 200
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(SECONDS_MAX) == 0
 

@@ -146,9 +146,12 @@ class Worker:
     def _leg_ended(self, offer: Offer, task: asyncio.Task[None]) -> None:
         del self._tasks[offer.run_id]
         self._places.give_back(offer.project_id)
-        if not task.cancelled() and task.exception() is not None:
-            # The rows are as they were: the sweeper offers the run again when its lease is over.
-            log.error("leg_broke", run_id=offer.run_id, exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        # The rows are as they were: the sweeper offers the run again when its lease is over.
+        if isinstance(error, Unavailable):
+            log.warning("leg_put_off", run_id=offer.run_id, cause=error.message)
+        elif error is not None:
+            log.error("leg_broke", run_id=offer.run_id, exc_info=error)
         if offer.run_id in self._offered_again:
             self._offered_again.discard(offer.run_id)
             self._run_errand(self._dispatch.offer(offer.run_id, offer.project_id))
