@@ -3,6 +3,7 @@
 The order of checks is that of AUTH-08; authentication and routing have come before.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -56,7 +57,13 @@ class Endpoint:
         except Exception:
             log.exception("request_failed", request_id=scope["understudy.request_id"])
             reply = errors.broken(scope["understudy.request_id"])
-        await respond(scope, send, reply)
+        try:
+            await respond(scope, send, reply)
+        except asyncio.CancelledError:
+            if not self._ports.stopping.is_set():
+                raise
+            # The time is up that a stopping server gives its streams; their clients come back.
+            log.info("stream_cut_off", request_id=scope["understudy.request_id"])
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply | Stream:
         headers = Headers(scope=scope)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
+from typing import Any
 
 import msgspec
 import structlog
@@ -164,18 +165,27 @@ async def _until_stopping(
     told = asyncio.ensure_future(stopping.wait())
     try:
         async with aclosing(events):
-            while True:
-                batch = asyncio.ensure_future(anext(events, None))
-                await asyncio.wait({told, batch}, return_when=asyncio.FIRST_COMPLETED)
-                if not batch.done():
-                    batch.cancel()
-                    await asyncio.gather(batch, return_exceptions=True)
-                    raise _Stopping
-                if (got := batch.result()) is None:
-                    return
-                yield got
+            while (batch := await _next_unless(told, events)) is not None:
+                yield batch
     finally:
         told.cancel()
+
+
+async def _next_unless(
+    told: asyncio.Future[Any], events: AsyncGenerator[Sequence[RunEvent]]
+) -> Sequence[RunEvent] | None:
+    """Return the next batch, or None at the end. Raises _Stopping when that is told before."""
+    batch = asyncio.ensure_future(anext(events, None))
+    try:
+        await asyncio.wait({told, batch}, return_when=asyncio.FIRST_COMPLETED)
+        if not batch.done():
+            raise _Stopping
+        return batch.result()
+    finally:
+        if not batch.done():
+            # A generator cannot be closed while somebody waits for its next batch.
+            batch.cancel()
+            await asyncio.gather(batch, return_exceptions=True)
 
 
 class _Stopping(Exception):
