@@ -13,7 +13,7 @@ TESTS ?= tests
 KERNELS := .cache/kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster lint types check serve bench docs lock clean
+.PHONY: help demo test test-cluster lint types check serve bench bench-cluster docs lock clean
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ serve: $(VENV)/.runtime ## Start the server; arguments in ARGS, e.g. ARGS="--por
 
 bench: $(VENV)/.dev ## Measure speed and write bench/results (ARGS=--quick for a short one)
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-cluster: $(VENV)/.dev ## Measure a cluster on this machine: PostgreSQL, NATS, API, workers
+	@tests/services/install.sh
+	@$(BIN)/python -m bench.cluster $(ARGS)
 
 docs: $(VENV)/.runtime ## Write what the docs take from elsewhere: the diagram, the measurements
 	@$(BIN)/python docs/generate.py

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     nats_url: SecretStr | None = None
     nats_credentials: Path | None = None
     nats_prefix: str = "understudy"
+    nats_replicas: int = Field(default=1, ge=1, le=5)
+    events_keep_seconds: float = Field(default=3_600.0, ge=60)
+    events_bytes_max: int = Field(default=1024 * MEBIBYTE, ge=MEBIBYTE)
     worker: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

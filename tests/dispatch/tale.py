@@ -1,5 +1,8 @@
 """Events of a run for dispatch to carry."""
 
+import asyncio
+
+from understudy.dispatch.base import Subscription
 from understudy.runs.deltas import text_delta
 from understudy.wire.deltas import MessageDelta, TextContentDelta
 from understudy.wire.events import EventId, RunEvent, RunEventName
@@ -41,4 +44,22 @@ def texts(events: object) -> str:
             part = event.data.delta.content[0]
             assert isinstance(part, TextContentDelta)
             joined += part.text.value
+    return joined
+
+
+async def heard(listener: Subscription, number: int) -> list[RunEvent]:
+    """Return what the listener hears until there are so many events; empty batches are skipped."""
+    events: list[RunEvent] = []
+    async with asyncio.timeout(BOUND):
+        while len(events) < number:
+            events += await listener.next(BOUND)
+    return events
+
+
+async def text_heard(listener: Subscription, length: int) -> str:
+    """Return the text that the listener hears until it is so long."""
+    joined = ""
+    async with asyncio.timeout(BOUND):
+        while len(joined) < length:
+            joined += texts(await listener.next(BOUND))
     return joined

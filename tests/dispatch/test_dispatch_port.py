@@ -15,6 +15,7 @@ from .tale import (
     PROJECT,
     SOON,
     STARTED,
+    heard,
     state,
     text,
     texts,
@@ -40,7 +41,9 @@ async def test_a_run_that_was_taken_can_be_offered_again(dispatch: Dispatch) -> 
     """After its client has sent outputs."""
     for _ in range(2):
         await dispatch.offer("run_1", PROJECT)
-        assert (await dispatch.next_offer()).run_id == "run_1"
+        offer = await asyncio.wait_for(dispatch.next_offer(), BOUND)
+        assert (offer.run_id, offer.project_id) == ("run_1", PROJECT)
+        await offer.done()
 
 
 async def test_each_offer_goes_to_one_worker(dispatch: Dispatch) -> None:
@@ -107,11 +110,11 @@ async def test_text_that_a_listener_had_no_time_for_comes_in_one_piece(dispatch:
     words = [text(f"{number % 10}", 4 + number) for number in range(100)]
     for word in words:
         dispatch.publish("run_1", [word], EventId(1, word.position - 1))
-    heard = await listener.next(BOUND)
-    assert heard[0] == STARTED
-    assert texts(heard) == "0123456789" * 10
-    assert len(heard) == 2
-    assert (heard[-1].id, heard[-1].width) == (words[-1].id, 100)
+    told = await listener.next(BOUND)
+    assert told[0] == STARTED
+    assert texts(told) == "0123456789" * 10
+    assert len(told) == 2
+    assert (told[-1].id, told[-1].width) == (words[-1].id, 100)
     listener.close()
 
 
@@ -160,10 +163,10 @@ async def test_a_listener_stays_from_one_leg_to_the_next(dispatch: Dispatch) -> 
     staying = await dispatch.subscribe("run_1")
     dispatch.publish("run_1", [STARTED, ASKING], BEFORE)
     between = await dispatch.subscribe("run_1")
-    assert between.opened_after == ASKING.id
+    assert between.opened_after in {None, ASKING.id}
     queued = state("thread.run.queued", 11)
     dispatch.publish("run_1", [queued], ASKING.id)
-    assert list(await staying.next(BOUND)) == [STARTED, ASKING, queued]
+    assert await heard(staying, 3) == [STARTED, ASKING, queued]
     assert list(await between.next(BOUND)) == [queued]
     staying.close()
     between.close()
@@ -207,19 +210,19 @@ async def test_publishing_nothing_tells_nothing(dispatch: Dispatch) -> None:
 
 
 async def test_an_interruption_reaches_every_handler_with_its_run(dispatch: Dispatch) -> None:
-    heard: list[str] = []
+    told: list[str] = []
     both = asyncio.Event()
 
     def note(run_id: str) -> None:
-        heard.append(run_id)
-        if len(heard) == 2:
+        told.append(run_id)
+        if len(told) == 2:
             both.set()
 
     dispatch.on_interrupt(note)
     dispatch.on_interrupt(note)
     await dispatch.interrupt("run_7")
     await asyncio.wait_for(both.wait(), BOUND)
-    assert heard == ["run_7", "run_7"]
+    assert told == ["run_7", "run_7"]
 
 
 async def test_an_interruption_sends_listeners_to_the_rows(dispatch: Dispatch) -> None:

@@ -1,14 +1,13 @@
 """The places that files can be kept in, each real: a folder, an S3 server, memory."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import MemoryStore
 
+from tests.services.s3 import make_bucket, s3_server
 from understudy.files.object_store import ObjectStoreFiles
 from understudy.files.opening import files_from
 
@@ -18,21 +17,14 @@ from .places import Bucket, Place
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """Run an S3-compatible server on loopback."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    with s3_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
 def bucket(s3_endpoint: str) -> Bucket:
     """Make a bucket of this test's own."""
-    fresh = Bucket(s3_endpoint, f"test-{secrets.token_hex(6)}")
-    fresh.request("PUT")
-    return fresh
+    return Bucket(s3_endpoint, make_bucket(s3_endpoint))
 
 
 def _folder(path: Path) -> Place:

@@ -51,12 +51,17 @@ async def open_chunks(settings: Settings) -> ChunkIndex:
 async def open_dispatch(settings: Settings) -> Dispatch:
     """Open the way from those who take requests to those who work. Raises Misconfigured."""
     if settings.nats_url is not None:
-        from understudy.dispatch.nats.dispatch import NatsDispatch  # noqa: PLC0415
+        from understudy.dispatch.nats import Keeping, NatsDispatch  # noqa: PLC0415
 
         return await NatsDispatch.open(
             settings.nats_url.get_secret_value(),
             settings.nats_credentials,
             prefix=settings.nats_prefix,
+            keeping=Keeping(
+                events_seconds=settings.events_keep_seconds,
+                events_bytes_max=settings.events_bytes_max,
+                replicas=settings.nats_replicas,
+            ),
         )
     return InProcessDispatch(has_worker=settings.worker)
 

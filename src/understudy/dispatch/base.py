@@ -19,7 +19,11 @@ class Subscription(Protocol):
         ...
 
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
-        """Return what has come since the last call, text deltas merged; empty after a timeout."""
+        """Return what has come since the last call, text deltas merged.
+
+        Empty after a timeout, and whenever the rows should be read: the run was interrupted, or
+        something may have been missed. What comes after that goes on from the rows.
+        """
         ...
 
     def close(self) -> None:
@@ -68,8 +72,12 @@ class Dispatch(Protocol):
         """Tell the run's listeners; ``after`` is the id of the event before the first of these."""
         ...
 
-    async def subscribe(self, run_id: str) -> Subscription:
-        """Listen to a run."""
+    async def subscribe(self, run_id: str, *, from_now: bool = False) -> Subscription:
+        """Listen to a run; what its current leg has told so far comes first.
+
+        With ``from_now`` the caller knows what was before, as whoever sets a run going does, and
+        does not want it looked up. Never raises: without a connection the rows are all there is.
+        """
         ...
 
     def forget(self, run_id: str) -> None:

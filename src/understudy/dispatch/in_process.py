@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from understudy.runs.deltas import TextRun, merged
+from understudy.dispatch.mailbox import Mailbox
+from understudy.runs.deltas import TextRun
 from understudy.wire.events import STOPPING, EventId, RunEvent
 
 
@@ -64,83 +65,30 @@ class _Channel:
 
 
 class InProcessSubscription:
-    """A listener of one channel.
+    """A listener of one channel."""
 
-    Its timer is not moved for every batch of events: when it rings, it looks since when the reader
-    has been waiting, and sets itself again for the rest.
-    """
-
-    __slots__ = (
-        "_channel",
-        "_loop",
-        "_on_close",
-        "_pending",
-        "_ready",
-        "_timer",
-        "_waiter",
-        "_waits_until",
-        "opened_after",
-    )
+    __slots__ = ("_channel", "_mailbox", "_on_close", "opened_after")
 
     def __init__(self, channel: _Channel, on_close: Callable[[], None]) -> None:
         self.opened_after = channel.opened_after
         self._channel = channel
         self._on_close = on_close
-        self._pending = channel.backlog()
-        self._ready = bool(self._pending)
-        self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
-        self._waits_until = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._mailbox = Mailbox()
+        backlog = channel.backlog()
+        if backlog:
+            self._mailbox.push(backlog)
 
     def push(self, events: Sequence[RunEvent]) -> None:
         """Take events, or none; the reader wakes up once per turn of the event loop."""
-        self._pending += events
-        self._ready = True
-        self._wake()
+        self._mailbox.push(events)
 
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
         """Return what has come since the last call, text deltas merged; empty after a timeout."""
-        if not self._ready:
-            await self._wait(timeout_seconds)
-        self._ready = False
-        events, self._pending = self._pending, []
-        return merged(events) if len(events) > 1 else events
-
-    async def _wait(self, timeout_seconds: float) -> None:
-        self._waiter = self._loop.create_future()
-        self._waits_until = self._loop.time() + timeout_seconds
-        if self._timer is None or self._timer.when() > self._waits_until:
-            self._set_timer()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._waits_until, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._waiter is None:
-            return
-        if self._loop.time() >= self._waits_until:
-            self._wake()
-        else:
-            self._set_timer()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        return await self._mailbox.next(timeout_seconds)
 
     def close(self) -> None:
         """Stop listening; whoever still waits is told nothing more."""
-        self._wake()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._mailbox.close()
         if self in self._channel.listeners:
             self._channel.listeners.remove(self)
             self._on_close()
@@ -198,8 +146,9 @@ class InProcessDispatch:
         channel.publish(events)
         self._drop_if_idle(run_id)
 
-    async def subscribe(self, run_id: str) -> InProcessSubscription:
-        """Listen to a run; what its current leg has told so far comes first."""
+    async def subscribe(self, run_id: str, *, from_now: bool = False) -> InProcessSubscription:
+        """Listen to a run; what its current leg has told so far lies here and comes first."""
+        del from_now
         channel = self._channels.get(run_id)
         if channel is None:
             channel = self._channels[run_id] = _Channel(None)

@@ -18,7 +18,7 @@ async def wait_for(
     row = await get(ports, caller, thread_id, run_id)
     if _has_stopped(row):
         return row
-    subscription = await ports.dispatch.subscribe(run_id)
+    subscription = await ports.dispatch.subscribe(run_id, from_now=True)
     try:
         return await _stopped(ports, caller, row, thread_id, subscription, seconds)
     finally:

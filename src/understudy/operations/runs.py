@@ -58,7 +58,9 @@ async def submit_tool_outputs(
     """Hand the outputs of all pending calls to the run, which is then queued again (RUN-41)."""
     record = await _record(ports, caller, thread_id, run_id)
     happening = _submitted(record, outputs, caller)
-    subscription = await ports.dispatch.subscribe(run_id) if outputs.stream else None
+    subscription = None
+    if outputs.stream:
+        subscription = await ports.dispatch.subscribe(run_id, from_now=True)
     change_: RunChange | None = None
     try:
         change_ = await _apply(ports, record, happening, caller)

@@ -1,0 +1,77 @@
+"""The events of runs: told by workers, heard by whoever follows a run."""
+
+import asyncio
+from collections.abc import Sequence
+
+from understudy.dispatch.nats.connection import CLOSE_SECONDS, Connection
+from understudy.dispatch.nats.history import History
+from understudy.dispatch.nats.listener import NatsSubscription
+from understudy.dispatch.nats.outbox import Outbox
+from understudy.dispatch.nats.subjects import Subjects
+from understudy.wire.events import EventId, RunEvent
+
+
+class Events:
+    """What is told from here, and the listeners of this process."""
+
+    def __init__(self, connection: Connection, subjects: Subjects) -> None:
+        self._connection = connection
+        self._subjects = subjects
+        self._history = History(connection.client, connection.jetstream, subjects)
+        self._outbox = Outbox(connection, subjects)
+        self._listeners: dict[str, set[NatsSubscription]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
+        """Tell the run's listeners, with the next turn of the event loop."""
+        if events:
+            self._outbox.put(run_id, events, after)
+
+    async def flush(self) -> None:
+        """Send what has been published so far, so that what is sent next comes behind it."""
+        await self._outbox.flush()
+
+    async def subscribe(self, run_id: str, *, from_now: bool) -> NatsSubscription:
+        """Listen on the run's subject first, and then read what was told before."""
+        if not from_now:
+            await self._outbox.flush()
+        listener = NatsSubscription(run_id, self._history, self._leave, from_now=from_now)
+        self._listeners.setdefault(run_id, set()).add(listener)
+        try:
+            subject = self._subjects.events(run_id)
+            listener.listening = await self._connection.listen(subject, listener.hear)
+            if not from_now:
+                await listener.begin()
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    def wake(self, run_id: str) -> None:
+        """Wake the run's listeners, with what there is or nothing."""
+        for listener in self._listeners.get(run_id, ()):
+            listener.wake()
+
+    def send_all_to_rows(self) -> None:
+        """Have every listener look at the rows: all may have missed something."""
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.send_to_rows()
+
+    async def close(self) -> None:
+        """Send what is left, and let the listeners go."""
+        await self._outbox.close()
+        for listener in [one for listeners in self._listeners.values() for one in listeners]:
+            listener.close()
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=CLOSE_SECONDS)
+
+    def _leave(self, listener: NatsSubscription) -> None:
+        listeners = self._listeners.get(listener.run_id, set())
+        listeners.discard(listener)
+        if not listeners:
+            self._listeners.pop(listener.run_id, None)
+        if listener.listening is not None:
+            leaving = asyncio.create_task(self._connection.stop_listening(listener.listening))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)

@@ -1,0 +1,200 @@
+"""Those who listen to a run: live from the subject, and from the stream what they have missed.
+
+A listener passes on only what follows what it has heard (``continuity.py``). When something is
+missing, it holds back what comes and reads the stream. If the stream does not have it either, it
+has lost the story: it drops deltas until a state is told, since states are in the rows first, sends
+its reader to the rows, and goes on from there.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+
+from understudy.dispatch.mailbox import Mailbox
+from understudy.dispatch.nats.connection import Listening
+from understudy.dispatch.nats.continuity import Continuity, Trust, Verdict, first_state
+from understudy.dispatch.nats.history import History, read
+from understudy.dispatch.nats.parcel import Parcel
+from understudy.wire.events import STOPPING, EventId, RunEvent
+
+log = structlog.get_logger("understudy.dispatch")
+
+# What a reader may leave lying; texts are one event each by then, so this is far behind.
+UNREAD_MAX = 2_000
+HELD_MAX = 10_000
+
+
+class NatsSubscription:
+    """A listener of one run."""
+
+    def __init__(
+        self,
+        run_id: str,
+        history: History,
+        on_close: Callable[["NatsSubscription"], None],
+        *,
+        from_now: bool,
+    ) -> None:
+        self.run_id = run_id
+        self.opened_after: EventId | None = None
+        self.listening: Listening | None = None
+        self._history = history
+        self._on_close = on_close
+        self._mailbox = Mailbox()
+        self._continuity = Continuity(Trust.ANYTHING if from_now else Trust.BEGINNINGS)
+        self._held: list[Parcel] | None = None if from_now else []
+        self._catching_up: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
+        """Return what has come since the last call; empty after a timeout, or to read the rows."""
+        return await self._mailbox.next(timeout_seconds)
+
+    def wake(self) -> None:
+        """Wake the reader, with what there is or nothing."""
+        self._mailbox.push(())
+
+    def send_to_rows(self) -> None:
+        """Have the reader look at the rows: something may have been missed."""
+        self._mailbox.send_to_rows()
+
+    async def hear(self, message: Msg) -> None:
+        """Take a message from the subject."""
+        parcel = read(message)
+        if parcel is None or self._closed:
+            return
+        if self._held is None:
+            self._take(parcel)
+        elif len(self._held) < HELD_MAX:
+            self._held.append(parcel)
+
+    async def begin(self) -> None:
+        """Read what the current leg has told so far; the reader gets it first."""
+        backlog = _CurrentLeg()
+        for parcel in await self._past():
+            backlog.take(parcel)
+        if backlog.continuity.told is not None:
+            self._continuity = backlog.continuity
+        if backlog.events:
+            self.opened_after = backlog.opened_after
+            self._push(backlog.events)
+        self._release()
+
+    async def _catch_up(self) -> None:
+        for parcel in await self._past():
+            if parcel.only_in_rows or self._continuity.verdict(parcel) is Verdict.FOLLOWS:
+                self._take(parcel)
+        self._release()
+
+    async def _past(self) -> list[Parcel]:
+        try:
+            return await self._history.read(self.run_id)
+        except nats.errors.ConnectionReconnectingError:
+            self._continuity.lose()
+            return []
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            log.warning("events_not_replayed", run_id=self.run_id, cause=repr(error))
+            self._continuity.lose()
+            return []
+
+    def _release(self) -> None:
+        """Tell what came while the stream was read; a gap that is left will not be filled."""
+        held, self._held = self._held or [], None
+        for parcel in held:
+            if not parcel.only_in_rows and self._continuity.verdict(parcel) is Verdict.GAP:
+                self._continuity.lose()
+            self._take(parcel)
+
+    def _take(self, parcel: Parcel) -> None:
+        if parcel.only_in_rows is not None:
+            if self._continuity.settle(parcel.only_in_rows):
+                self._mailbox.send_to_rows()
+            return
+        verdict = self._continuity.verdict(parcel)
+        if verdict is Verdict.FOLLOWS:
+            self._tell(parcel)
+        elif verdict is Verdict.LOST:
+            self._find_footing(parcel)
+        elif verdict is Verdict.GAP:
+            self._held = [parcel]
+            self._catching_up = asyncio.create_task(self._catch_up(), name="nats-catch-up")
+
+    def _tell(self, parcel: Parcel) -> None:
+        self._continuity.advance(parcel.after, parcel.events)
+        self._push(parcel.events)
+
+    def _find_footing(self, parcel: Parcel) -> None:
+        place = first_state(parcel.events)
+        if place is None:
+            return
+        after, events = _from(parcel, place)
+        self._continuity.advance(after, events)
+        self._mailbox.send_to_rows()
+        self._push(events)
+
+    def _push(self, events: Sequence[RunEvent]) -> None:
+        self._mailbox.push(events)
+        if len(self._mailbox) > UNREAD_MAX:
+            self._mailbox.join_texts()
+            if len(self._mailbox) > UNREAD_MAX // 2:
+                self._mailbox.clear()
+                self._mailbox.send_to_rows()
+                self._continuity.lose()
+
+    def close(self) -> None:
+        """Stop listening; whoever still waits is told nothing more."""
+        self._mailbox.close()
+        if not self._closed:
+            self._closed = True
+            if self._catching_up is not None:
+                self._catching_up.cancel()
+            self._on_close(self)
+
+
+class _CurrentLeg:
+    """What the leg that is going on has told, made out in the history of its run."""
+
+    def __init__(self) -> None:
+        self.continuity = Continuity(Trust.NOTHING)
+        self.opened_after: EventId | None = None
+        self.events: list[RunEvent] = []
+
+    def take(self, parcel: Parcel) -> None:
+        if parcel.only_in_rows is not None:
+            self.continuity.settle(parcel.only_in_rows)
+            self.opened_after, self.events = parcel.only_in_rows, []
+            return
+        verdict = self.continuity.verdict(parcel)
+        if verdict is Verdict.GAP:
+            self.continuity.lose()
+            verdict = Verdict.LOST
+        if verdict is Verdict.FOLLOWS:
+            self._add(parcel.after, parcel.events)
+        elif verdict is Verdict.LOST:
+            self._begin_again(parcel)
+
+    def _begin_again(self, parcel: Parcel) -> None:
+        """The stream has no more of the beginning; a state is as good a place to begin."""
+        place = first_state(parcel.events)
+        if place is not None:
+            after, events = _from(parcel, place)
+            self.opened_after, self.events = after, []
+            self._add(after, events)
+
+    def _add(self, after: EventId, events: Sequence[RunEvent]) -> None:
+        """Keep the events, or those behind the end of a leg."""
+        self.continuity.advance(after, events)
+        for place in range(len(events), 0, -1):
+            if events[place - 1].name in STOPPING:
+                self.opened_after, self.events = events[place - 1].id, [*events[place:]]
+                return
+        self.events += events
+
+
+def _from(parcel: Parcel, place: int) -> tuple[EventId, Sequence[RunEvent]]:
+    """Return the parcel's events from this place on, and the id behind which they stand."""
+    after = parcel.events[place - 1].id if place else parcel.after
+    return after, parcel.events[place:]

@@ -1,0 +1,160 @@
+"""A NATS server with JetStream for tests: a private folder and a free loopback port."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+START_SECONDS_MAX = 20
+PAUSE_SECONDS = 0.02
+CONFIGURATION = """
+host: "127.0.0.1"
+port: {port}
+ping_interval: "2s"
+{jetstream}
+"""
+JETSTREAM = 'jetstream {{ store_dir: "{folder}", max_file_store: {store_bytes_max} }}'
+GIBIBYTE = 1024 * 1024 * 1024
+
+
+def installed_server() -> str | None:
+    """Return the program, if it is installed."""
+    return shutil.which("nats-server")
+
+
+class NatsServer:
+    """One server with its data; it can be stopped, killed, frozen and started again."""
+
+    def __init__(self, *, jetstream: bool = True, store_bytes_max: int = 1024 * GIBIBYTE) -> None:
+        """With a small ``store_bytes_max`` its disk is soon full."""
+        self._folder = Path(tempfile.mkdtemp(prefix="understudy-nats-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+        store = JETSTREAM.format(folder=self._folder / "data", store_bytes_max=store_bytes_max)
+        text = CONFIGURATION.format(port=self.port, jetstream=store if jetstream else "")
+        (self._folder / "nats.conf").write_text(text)
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Return the id of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        program = installed_server()
+        assert program is not None
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, "-c", self._folder / "nats.conf"], stdout=log, stderr=log
+            )
+        self._wait_until_ready()
+
+    def stop(self) -> None:
+        """Stop: clients are sent away, and everything is written."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Have it say nothing more, while its connections stay."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def forget(self) -> None:
+        """Remove what the stopped server has kept."""
+        assert self._process is None
+        shutil.rmtree(self._folder / "data")
+
+    def lose_messages(self) -> None:
+        """Remove the messages of the stopped server, as a disk that was full may have done.
+
+        What its consumers have been given is remembered.
+        """
+        assert self._process is None
+        for block in (self._folder / "data").glob("**/msgs/*"):
+            block.unlink()
+
+    def remove(self) -> None:
+        """Kill it if it runs, and remove all data."""
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self._folder)
+
+    def _wait_until_ready(self) -> None:
+        give_up = time.monotonic() + START_SECONDS_MAX
+        while not self._is_ready():
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError((self._folder / "log").read_text())
+            time.sleep(PAUSE_SECONDS)
+
+    def _is_ready(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+            return probe.recv(4) == b"INFO"
+        return False
+
+    def _end(self, how: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(START_SECONDS_MAX)
+        self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[NatsServer]:
+    """Give a running server; tests that harm theirs start one of their own."""
+    if installed_server() is None:
+        pytest.skip("nats-server is not installed")
+    server = NatsServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def own_nats_server() -> Iterator[NatsServer]:
+    """Give a running server that the test may stop, freeze and rob of its data."""
+    if installed_server() is None:
+        pytest.skip("nats-server is not installed")
+    server = NatsServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def nats_prefix() -> str:
+    """Give a beginning of names that no other test has."""
+    return f"test-{uuid4().hex}"
