@@ -1,4 +1,4 @@
-"""One real server process for the client tests, on a free loopback port with data of its own."""
+"""Real server processes for the client tests, on free loopback ports with data of their own."""
 
 import os
 import socket
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
+from uuid import uuid4
 
 from tests.sandbox.conftest import _built
 
@@ -39,65 +40,86 @@ class LiveServer:
 @contextmanager
 def running_server(folder: Path) -> Iterator[LiveServer]:
     """Run a server until the block ends; a traceback in its log is a failure of its own."""
-    log = folder / "server.log"
-    server = LiveServer(root=f"http://127.0.0.1:{_free_port()}", key=_new_key(folder))
+    sandbox = f'sandbox_environment = "{_built("minimal")}"\nsandbox_options = {[*ROOM]}\n'
+    config = write_config(folder, sandbox)
+    key = new_key(config, folder / "data")
+    port = free_port()
+    with running(
+        "serve", "--port", str(port), "--data-dir", folder / "data", config=config, up=port
+    ):
+        yield LiveServer(root=f"http://127.0.0.1:{port}", key=key)
+
+
+@contextmanager
+def running(
+    command: str, *options: str | Path, config: Path, up: int | None = None, **more: str
+) -> Iterator[None]:
+    """Run a command of ours until the block ends; ``up`` is where it answers that it is well.
+
+    A traceback in its log is a failure of its own. ``more`` are variables for it.
+    """
+    log = config.with_name(f"{command}-{uuid4().hex[:8]}.log")
+    asked = [str(COMMAND), command, *map(str, options), "--config", str(config)]
     with log.open("wb") as sink:
-        process = subprocess.Popen(_command(server, folder), stdout=sink, stderr=sink, env=_env())
+        process = subprocess.Popen(asked, stdout=sink, stderr=sink, env=environment(**more))
     try:
-        _wait_until_up(server, process, log)
-        yield server
+        if up is not None:
+            _wait_until_up(up, process, log)
+        yield
     finally:
-        _stop(process)
+        stop(process)
     told = log.read_text(errors="replace")
-    assert "Traceback" not in told, f"the server's log holds a traceback:\n{told[-8000:]}"
+    assert "Traceback" not in told, f"the log holds a traceback:\n{told[-8000:]}"
 
 
-def _command(server: LiveServer, folder: Path) -> list[str]:
-    port = server.root.rpartition(":")[2]
-    where = ["--host", "127.0.0.1", "--port", port, *_data(folder)]
-    return [str(COMMAND), "serve", *where, "--config", str(_config(folder))]
-
-
-def _config(folder: Path) -> Path:
+def write_config(folder: Path, sandbox: str) -> Path:
+    """Write a configuration with the scripted model, and return where."""
     path = folder / "understudy.toml"
     path.write_text(
-        f'sandbox_environment = "{_built("minimal")}"\n'
-        f"sandbox_options = {[*ROOM]}\n"
+        f"{sandbox}"
         f'[[upstreams]]\nname = "tests"\nkind = "scripted"\nscript = "{SCRIPT}"\n'
         'models = ["scripted"]\n'
     )
     return path
 
 
-def _new_key(folder: Path) -> str:
-    command = [str(COMMAND), "keys", "create", "--name", "tests", *_data(folder)]
+def new_key(config: Path, data: Path, **more: str) -> str:
+    """Make a key and return it."""
+    named = ("--name", "tests", "--data-dir", str(data))
+    return told("keys", "create", *named, "--config", str(config), **more)
+
+
+def told(*command: str, **more: str) -> str:
+    """Return what a command of ours says."""
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=START_SECONDS_MAX, env=_env(), check=False
+        [str(COMMAND), *command],
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS_MAX,
+        env=environment(**more),
+        check=False,
     )
-    assert done.returncode == 0, f"no key: {done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
 
-def _data(folder: Path) -> list[str]:
-    return ["--data-dir", str(folder / "data")]
-
-
-def _env() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     """Return our environment without what would change the server, and with hasty keep-alives."""
     ours = ("OPENAI_", "UNDERSTUDY_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "UNDERSTUDY_KEEP_ALIVE_SECONDS": "0.2"}
+    return {**kept, "UNDERSTUDY_KEEP_ALIVE_SECONDS": "0.2", **more}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_until_up(server: LiveServer, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_up(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS_MAX
-    while not _is_up(server):
+    while not _is_up(port):
         ended = process.poll()
         told = log.read_text(errors="replace")
         assert ended is None, f"the server ended with {ended} at its start:\n{told}"
@@ -105,15 +127,16 @@ def _wait_until_up(server: LiveServer, process: subprocess.Popen[bytes], log: Pa
         time.sleep(0.05)
 
 
-def _is_up(server: LiveServer) -> bool:
+def _is_up(port: int) -> bool:
     try:
-        with DIRECT.open(f"{server.root}/healthz", timeout=2) as answer:
+        with DIRECT.open(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
             return int(answer.status) == 200
     except (URLError, TimeoutError, ConnectionError):
         return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the process politely; one that does not end in time is a failure."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS_MAX)

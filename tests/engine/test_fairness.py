@@ -80,7 +80,7 @@ async def ended(
 
     async def has_status(thread_id: str, run_id: str) -> bool:
         row = await runs.get(stage.ports, caller, thread_id, run_id)
-        return json.decode(row.body)["status"] == status
+        return bool(json.decode(row.body)["status"] == status)
 
     async with asyncio.timeout(BOUND):
         for thread_id, run_id in made:

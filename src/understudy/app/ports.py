@@ -3,8 +3,10 @@
 What only a cluster needs is imported when there is one: an embedded server starts sooner without.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+
+from msgspec import Struct
 
 from understudy.app.models import open_embedder, open_models, open_reranker
 from understudy.clock import SystemClock
@@ -31,18 +33,30 @@ async def open_storage(settings: Settings) -> Storage:
     return SqliteStorage(settings.database_path, settings.sqlite_synchronous)
 
 
-async def migrate_storage(settings: Settings) -> list[str]:
-    """Bring the database up to date; return what was applied to it. Raises Misconfigured."""
-    if settings.database_url is not None:
-        from understudy.storage.postgres.migrating import migrate  # noqa: PLC0415
+class Migrated(Struct, frozen=True):
+    """What was applied to a database, and what it lacks that it could do without."""
 
-        return await migrate(settings.database_url.get_secret_value())
+    applied: Sequence[str] = ()
+    lacking: str | None = None
+
+
+async def migrate_storage(settings: Settings) -> Migrated:
+    """Bring the database up to date. Raises Misconfigured."""
+    if settings.database_url is not None:
+        from understudy.storage.postgres import chunk_vectors, migrating  # noqa: PLC0415
+
+        url = settings.database_url.get_secret_value()
+        return Migrated(await migrating.migrate(url), await chunk_vectors.set_up(url))
     await (await open_storage(settings)).close()  # an embedded database is migrated when opened
-    return []
+    return Migrated()
 
 
 async def open_chunks(settings: Settings) -> ChunkIndex:
     """Open the index of passages. Raises Misconfigured."""
+    if settings.database_url is not None:
+        from understudy.storage.postgres.chunk_index import PostgresChunkIndex  # noqa: PLC0415
+
+        return await PostgresChunkIndex.open(settings.database_url.get_secret_value())
     return SqliteChunkIndex(
         settings.indexes_folder, vector_cache_bytes_max=settings.vector_cache_bytes_max
     )

@@ -38,6 +38,13 @@ def _part(name: str, state: str) -> Finding:
     return ok(what, _FINE[name])
 
 
+def check_vectors(ports: Ports) -> Iterator[Finding]:
+    """Return a warning when vectors of an embedding model would have no place."""
+    if ports.embedder is not None and ports.chunks.only_words is not None:
+        mend = "Then run understudy migrate, and start the servers again."
+        yield warning("Search", f"It is {ports.chunks.only_words}", mend)
+
+
 async def check_keys(ports: Ports) -> Finding:
     """Look whether anybody could use the server."""
     keys = await ports.storage.list_keys()

@@ -19,7 +19,7 @@ from understudy.cli.check_machine import (
     check_sqlite,
 )
 from understudy.cli.check_models import Source, check_embedder, check_models, check_reranker
-from understudy.cli.check_parts import check_keys, check_parts
+from understudy.cli.check_parts import check_keys, check_parts, check_vectors
 from understudy.cli.check_sandbox import check_sandbox
 from understudy.cli.finding import Finding, ok, problem
 from understudy.errors import Misconfigured
@@ -113,7 +113,7 @@ def _without_models(settings: Settings) -> Settings:
 async def _ports_findings(settings: Settings) -> list[Finding]:
     try:
         async with opened_ports(settings) as ports:
-            return [*await check_parts(ports), await check_keys(ports)]
+            return [*await check_parts(ports), *check_vectors(ports), await check_keys(ports)]
     except Misconfigured as error:
         return [problem("Files", str(error), "Correct files_url, or what stands in its way.")]
 

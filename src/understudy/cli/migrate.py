@@ -12,6 +12,9 @@ def migrate(data_dir: DataDir = None, config: Config = None) -> None:
     from understudy.app.ports import migrate_storage
     from understudy.settings import load_settings
 
-    for name in asyncio.run(migrate_storage(load_settings(config, data_dir=data_dir))):
+    migrated = asyncio.run(migrate_storage(load_settings(config, data_dir=data_dir)))
+    for name in migrated.applied:
         typer.echo(f"Applied {name}.")
     typer.echo("The database is up to date.")
+    if migrated.lacking is not None:
+        typer.echo(f"It is {migrated.lacking}")

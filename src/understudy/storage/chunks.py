@@ -63,6 +63,11 @@ class IndexSize(Struct, frozen=True, kw_only=True):
 class ChunkIndex(Protocol):
     """Passages of all stores; a store is made by the first write to it."""
 
+    @property
+    def only_words(self) -> str | None:
+        """Return why no vectors are kept here and how to change that, or None when they are."""
+        ...
+
     async def put(
         self, store_id: str, entry: int, batches: AsyncIterator[Sequence[IndexedChunk]]
     ) -> IndexSize:

@@ -42,6 +42,14 @@ def rarity(passages: int, having: int) -> float:
     return math.log(1 + (passages - having + 0.5) / (having + 0.5))
 
 
+def half_count(terms: int) -> float:
+    """Return how often a term stands in a passage of so many terms that gives it half its weight.
+
+    A term that stands there ``count`` times has the weight count / (count + half).
+    """
+    return SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * terms / LENGTH_TERMS)
+
+
 def ranked(proposed: Mapping[int, Sequence[str]], question: Sequence[Term], limit: int) -> Ranking:
     """Return the best passages and their scores in 0..1, best first.
 
@@ -62,7 +70,7 @@ def _share(terms: Sequence[str], question: Sequence[Term]) -> float:
     counts: dict[str, int] = defaultdict(int)
     for term in terms:
         counts[term] += 1
-    half = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * len(terms) / LENGTH_TERMS)
+    half = half_count(len(terms))
     whole = found = 0.0
     for asked in question:
         count = max(counts.get(one, 0) for one in asked.spellings)

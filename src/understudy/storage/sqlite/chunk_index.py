@@ -53,6 +53,10 @@ class SqliteChunkIndex:
         self._vector_cache_bytes_max = vector_cache_bytes_max
         self._vectors: VectorCache | None = None
 
+    @property
+    def only_words(self) -> str | None:
+        return None
+
     async def put(
         self, store_id: str, entry: int, batches: AsyncIterator[Sequence[IndexedChunk]]
     ) -> IndexSize:

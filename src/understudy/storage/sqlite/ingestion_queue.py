@@ -13,8 +13,9 @@ from understudy.storage.changes import (
     ReleaseEntry,
     Written,
 )
+from understudy.storage.entry_rows import COLUMNS, as_entry
 from understudy.storage.records import StoredEntry, Turns
-from understudy.storage.sqlite.vector_stores import COLUMNS, as_entry, places
+from understudy.storage.sqlite.vector_stores import places
 from understudy.storage.turns import in_turn
 
 _BEHIND_ALL_IDS = "~"  # ids are ASCII letters, digits and _

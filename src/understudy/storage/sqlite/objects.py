@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Sequence
 from functools import partial
 
-import msgspec
-
 from understudy.errors import AlreadyAnswered
 from understudy.storage.changes import Answer, Delete, Insert, Replace
+from understudy.storage.columns import TABLES, columns_of, pack, unpack
 from understudy.storage.records import (
     Conflict,
     Kind,
@@ -21,26 +20,6 @@ from understudy.storage.records import (
 )
 from understudy.storage.sqlite import vector_stores
 from understudy.storage.sqlite.paging import read_page
-
-TABLES: dict[Kind, str] = {
-    "assistant": "assistants",
-    "thread": "threads",
-    "message": "messages",
-    "run": "runs",
-    "run_step": "run_steps",
-    "file": "files",
-    "vector_store": "vector_stores",
-}
-
-
-def pack(file_ids: Sequence[str]) -> str | None:
-    """Return the ids as one column, or None when there are none."""
-    return msgspec.json.encode(file_ids).decode() if file_ids else None
-
-
-def unpack(column: str | None) -> tuple[str, ...]:
-    """Return the ids of the column."""
-    return tuple(msgspec.json.decode(column)) if column else ()
 
 
 def fetch(connection: sqlite3.Connection, kind: Kind, scope: Scope, object_id: str) -> Row | None:
@@ -124,19 +103,7 @@ def insert(connection: sqlite3.Connection, row: Insert) -> None:
     """Add an object. Raises ThreadBusy or ThreadGone when its thread does not admit it."""
     if row.needs_free_thread and row.thread_id is not None:
         _check_thread(connection, row.project_id, row.thread_id)
-    columns: dict[str, object] = {
-        "id": row.id,
-        "project_id": row.project_id,
-        "created_at": row.created_at,
-        "body": row.body,
-        "file_ids": pack(row.file_ids),
-    }
-    if row.kind in ("message", "run_step"):
-        columns |= {"thread_id": row.thread_id, "run_id": row.run_id}
-    if row.kind == "file":
-        columns |= {"purpose": row.purpose}
-    if row.kind in ("file", "vector_store"):
-        columns |= {"expires_at": row.expires_at}
+    columns = columns_of(row)
     names, places = ", ".join(columns), ", ".join("?" * len(columns))
     connection.execute(
         f"INSERT INTO {TABLES[row.kind]} ({names}) VALUES ({places})", tuple(columns.values())

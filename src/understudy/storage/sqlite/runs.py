@@ -4,36 +4,34 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-import msgspec
-
 from understudy.runs import journal
-from understudy.runs.state import RunChange, RunState
-from understudy.storage.changes import CommitRun, Insert, StartRun, Written
+from understudy.runs.state import RunChange
+from understudy.storage.changes import CommitRun, StartRun, Written
+from understudy.storage.columns import pack
 from understudy.storage.records import RunHistory, RunRecord, Scope, ThreadBusy
+from understudy.storage.run_rows import (
+    LONG_THREAD_MESSAGES,
+    RECORD_COLUMNS,
+    as_record,
+    moved_behind,
+    waiting_messages,
+    with_metadata,
+)
 from understudy.storage.sqlite.objects import (
     active_run,
     check_thread_exists,
     insert,
-    pack,
-    unpack,
 )
 from understudy.storage.turns import in_turn
 from understudy.wire.encoding import (
     decode_message,
-    decode_run,
     decode_step,
     decode_thread,
-    decode_usage,
     encode,
 )
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import RunStep
-
-_decode_metadata = msgspec.json.Decoder(dict[str, str]).decode
-_decode_inserts = msgspec.json.Decoder(tuple[Insert, ...]).decode
-
-LONG_THREAD_MESSAGES = 300
 
 _CLAIMABLE = (
     "status IN ('queued', 'in_progress', 'cancelling') "
@@ -121,7 +119,7 @@ def _keep_changed_metadata(
     connection: sqlite3.Connection, table: str, written: Run | Message, metadata: bytes
 ) -> None:
     """A client changed the metadata while a worker held an older copy: the client's stays."""
-    kept = msgspec.structs.replace(written, metadata=_decode_metadata(metadata))
+    kept = with_metadata(written, metadata)
     connection.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (encode(kept), kept.id))
 
 
@@ -161,12 +159,12 @@ def _promote(connection: sqlite3.Connection, thread_id: str) -> str | None:
     ).fetchone()
     if found is None or active_run(connection, thread_id) is not None:
         return None
-    run_id, waiting_messages = found
+    run_id, brought = found
     connection.execute(
         "UPDATE runs SET turn = 'holding', waiting_messages = NULL WHERE id = ?", (run_id,)
     )
-    for message in _decode_inserts(waiting_messages or b"[]"):
-        insert(connection, _moved_behind(message, _last_spoken_at(connection, thread_id)))
+    for message in waiting_messages(brought):
+        insert(connection, moved_behind(message, _last_spoken_at(connection, thread_id)))
     promoted: str = run_id
     return promoted
 
@@ -180,44 +178,17 @@ def _last_spoken_at(connection: sqlite3.Connection, thread_id: str) -> int:
     return found[0] if found else 0
 
 
-def _moved_behind(waiting: Insert, last_spoken_at: int) -> Insert:
-    """Date a message that has waited not before the answers that it waited for."""
-    if waiting.created_at >= last_spoken_at:
-        return waiting
-    message = msgspec.structs.replace(
-        decode_message(waiting.body), created_at=last_spoken_at, completed_at=last_spoken_at
-    )
-    return msgspec.structs.replace(waiting, created_at=last_spoken_at, body=encode(message))
-
-
 def record(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
     """Return the run with its steps."""
     found = connection.execute(
-        "SELECT project_id, attempt, position, deadline, lease_until, turn, pending_usage, body, "
-        "file_ids FROM runs WHERE id = ? AND deleted_at IS NULL",
-        (run_id,),
+        f"SELECT {RECORD_COLUMNS} FROM runs WHERE id = ? AND deleted_at IS NULL", (run_id,)
     ).fetchone()
     if found is None:
         return None
-    project_id, attempt, position, deadline, lease_until, turn, usage, body, file_ids = found
     # A run that was never claimed has no steps: the common case needs no second query.
-    steps = _steps(connection, run_id) if attempt else ()
-    state = RunState(
-        run=decode_run(body),
-        attempt=attempt,
-        position=position,
-        deadline=deadline,
-        steps=steps,
-        pending_usage=decode_usage(usage) if usage else None,
-        open_message=_open_message(connection, run_id) if steps else None,
-    )
-    return RunRecord(
-        project_id=project_id,
-        state=state,
-        file_ids=unpack(file_ids),
-        lease_until=lease_until,
-        has_turn=turn != "waiting",
-    )
+    was_claimed = found[1] > 0
+    steps = _steps(connection, run_id) if was_claimed else ()
+    return as_record(found, steps, _messages_of_run(connection, run_id) if steps else ())
 
 
 def _steps(connection: sqlite3.Connection, run_id: str) -> tuple[RunStep, ...]:
@@ -236,11 +207,6 @@ def _messages_of_run(connection: sqlite3.Connection, run_id: str) -> list[Messag
         (run_id,),
     )
     return [decode_message(body) for (body,) in found]
-
-
-def _open_message(connection: sqlite3.Connection, run_id: str) -> Message | None:
-    written = _messages_of_run(connection, run_id)
-    return next((one for one in written if one.status == "in_progress"), None)
 
 
 def is_long_thread(connection: sqlite3.Connection, thread_id: str) -> bool:

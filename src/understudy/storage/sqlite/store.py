@@ -38,6 +38,7 @@ from understudy.storage.changes import (
     StartRun,
     Written,
 )
+from understudy.storage.outcomes import both
 from understudy.storage.records import (
     ApiKey,
     Entries,
@@ -253,7 +254,7 @@ def _apply(changes: Sequence[Change], connection: sqlite3.Connection) -> Written
     try:
         written = Written()
         for change in changes:
-            written = _both(written, _apply_one(connection, change))
+            written = both(written, _apply_one(connection, change))
     except BaseException:
         if connection.in_transaction:  # a full disk makes SQLite roll back everything by itself
             connection.execute("ROLLBACK TO several")
@@ -263,14 +264,6 @@ def _apply(changes: Sequence[Change], connection: sqlite3.Connection) -> Written
         connection.execute("ROLLBACK TO several")
     connection.execute("RELEASE several")
     return written
-
-
-def _both(first: Written, second: Written) -> Written:
-    return Written(
-        applied=first.applied and second.applied,
-        promoted_run_id=first.promoted_run_id or second.promoted_run_id,
-        active_run_id=first.active_run_id or second.active_run_id,
-    )
 
 
 def _apply_one(connection: sqlite3.Connection, change: Change) -> Written:

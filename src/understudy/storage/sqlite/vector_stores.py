@@ -1,12 +1,8 @@
 """Reads and writes what clients see in vector stores: their files, and batches of them."""
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
-from typing import Any
-
-import msgspec
 
 from understudy.storage.changes import (
     AddEntries,
@@ -15,6 +11,7 @@ from understudy.storage.changes import (
     NewEntry,
     RemoveEntry,
 )
+from understudy.storage.entry_rows import COLUMNS, as_entry, counts_of, tallies_of
 from understudy.storage.records import (
     Conflict,
     Entries,
@@ -27,34 +24,6 @@ from understudy.storage.records import (
 )
 from understudy.storage.sqlite.paging import read_page
 from understudy.wire.encoding import encode
-from understudy.wire.objects.vector_stores import Attributes, FileCounts, StoreFileError
-
-COLUMNS = (
-    "sequence, project_id, store_id, id, filename, created_at, status, size_tokens, "
-    "overlap_tokens, attributes, usage_bytes, error_code, error_message, attempt, "
-    "removed_at IS NOT NULL"
-)
-_decode_attributes = msgspec.json.Decoder(Attributes).decode
-
-
-def as_entry(row: tuple[Any, ...]) -> StoredEntry:
-    """Return the file of a store that these columns describe."""
-    return StoredEntry(
-        entry=row[0],
-        project_id=row[1],
-        store_id=row[2],
-        file_id=row[3],
-        filename=row[4],
-        created_at=row[5],
-        status=row[6],
-        size_tokens=row[7],
-        overlap_tokens=row[8],
-        attributes=_decode_attributes(row[9]),
-        usage_bytes=row[10],
-        error=StoreFileError(row[11], row[12]) if row[11] else None,
-        attempt=row[13],
-        removed=bool(row[14]),
-    )
 
 
 def tallies(connection: sqlite3.Connection, store_ids: Collection[str]) -> dict[str, Tally]:
@@ -65,15 +34,7 @@ def tallies(connection: sqlite3.Connection, store_ids: Collection[str]) -> dict[
         "GROUP BY store_id, status",
         (*store_ids,),
     )
-    counted: dict[str, dict[str, int]] = defaultdict(dict)
-    usage: dict[str, int] = defaultdict(int)
-    for store_id, status, count, usage_bytes in found:
-        counted[store_id][status] = count
-        usage[store_id] += usage_bytes
-    return {
-        store_id: Tally(counts=_counts(counts), usage_bytes=usage[store_id])
-        for store_id, counts in counted.items()
-    }
+    return tallies_of(found)
 
 
 def has_entries_in_progress(connection: sqlite3.Connection, store_ids: Collection[str]) -> bool:
@@ -84,10 +45,6 @@ def has_entries_in_progress(connection: sqlite3.Connection, store_ids: Collectio
         (*store_ids,),
     ).fetchone()
     return found is not None
-
-
-def _counts(by_status: Mapping[str, int]) -> FileCounts:
-    return FileCounts(**by_status, total=sum(by_status.values()))
 
 
 def entry(
@@ -180,7 +137,7 @@ def batch(
         store_id=store_id,
         created_at=found[0],
         cancelled=bool(found[1]),
-        counts=_counts(dict(counted)),
+        counts=counts_of(dict(counted)),
     )
 
 

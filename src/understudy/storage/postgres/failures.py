@@ -1,0 +1,26 @@
+"""What can go wrong between here and the server, and what callers are told of it."""
+
+import asyncpg
+import structlog
+
+from understudy.errors import Unavailable
+
+log = structlog.get_logger("understudy.storage")
+
+# A connection that breaks shows as any of these, depending on the moment.
+FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+# The server chose a victim among transactions: it wrote nothing, and can just be run again.
+VICTIM = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+
+
+def unavailable(error: Exception, doing: str) -> Unavailable:
+    """Return what callers are told of an error of the database; ``doing`` is read or written."""
+    log.error("database_failed", doing=doing, cause=described(error))
+    refusal = Unavailable(f"The database cannot be {doing}. Try again; the log has the cause.")
+    refusal.__cause__ = error
+    return refusal
+
+
+def described(error: Exception) -> str:
+    """Return the error in words; some say nothing but their name."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
