@@ -12,6 +12,7 @@ from understudy.engine.duties import DUTY_SECONDS, SharedDuties
 from understudy.engine.places import Places
 from understudy.operations import assistants, run_creation, runs, threads
 from understudy.operations.ports import Caller
+from understudy.storage.records import Claimable
 from understudy.storage.sqlite.store import SqliteStorage
 from understudy.upstream.catalogue import Catalogue, Entry
 from understudy.wire.objects.messages import Text, TextContent
@@ -95,12 +96,12 @@ async def test_the_sweeper_offers_a_few_of_each_project(tmp_path: Path) -> None:
         (only,) = await queue(stage, SMALL, 1)
         now = stage.ports.clock.now()
         found = await stage.ports.storage.claimable(now, 4)
-        assert (SMALL.project_id, only[1]) in found
-        assert [run for project, run in found if project == BIG.project_id] == [
+        assert Claimable(SMALL.project_id, only[1]) in found
+        assert [one.run_id for one in found if one.project_id == BIG.project_id] == [
             run for _, run in many[:3]
         ]
         of_one = await stage.ports.storage.claimable(now, 4, BIG.project_id)
-        assert [run for _, run in of_one] == [run for _, run in many[:4]]
+        assert [one.run_id for one in of_one] == [run for _, run in many[:4]]
 
 
 async def test_no_more_calls_of_an_upstream_than_it_bears(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def claimable(self) -> list[str]:
         """Return the runs that workers are offered."""
-        return [run_id for _, run_id in self.do(self.storage.claimable(self.clock.now(), 1000))]
+        return [one.run_id for one in self.do(self.storage.claimable(self.clock.now(), 1000))]
 
     def in_status(self, *statuses: str) -> list[str]:
         """Return the runs with one of these statuses, the oldest first."""

@@ -223,6 +223,19 @@ async def test_the_sweeper_offers_again_what_was_lost(stage: Stage, model: Puppe
     assert (await client.stops()).status == "completed"
 
 
+async def test_the_sweeper_leaves_alone_what_has_just_been_made(stage: Stage) -> None:
+    """Whoever made it is about to offer it."""
+    await stage.sweeper.sweep()
+    client = await stage.ask()
+    await (await stage.dispatch.next_offer()).done()
+    await stage.sweeper.sweep()
+    waiting = asyncio.ensure_future(stage.dispatch.next_offer())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await stage.sweeper.sweep()
+    assert (await asyncio.wait_for(waiting, BOUND)).run_id == client.run_id
+
+
 async def test_the_sweeper_leaves_alone_what_a_worker_holds(
     stage: Stage, model: Puppet, clock: ManualClock
 ) -> None:

@@ -291,7 +291,7 @@ class Mix:
 
     async def renew(self) -> None:
         claimable = await self.storage.claimable(NOW + 9_999, 20)
-        await self.storage.renew_leases({run_id: 1 for _, run_id in claimable}, NOW + 60.0)
+        await self.storage.renew_leases({one.run_id: 1 for one in claimable}, NOW + 60.0)
 
 
 async def test_nobody_waits_for_each_other_in_a_circle(

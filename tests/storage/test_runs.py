@@ -17,7 +17,7 @@ from understudy.runs.happenings import (
 from understudy.runs.state import RunState, after
 from understudy.storage.base import Storage
 from understudy.storage.changes import Replace
-from understudy.storage.records import Row, Scope, Slice, ThreadBusy
+from understudy.storage.records import Claimable, Row, Scope, Slice, ThreadBusy
 from understudy.wire.objects.messages import Message, Text, TextContent
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.usage import Usage
@@ -56,7 +56,7 @@ async def test_a_new_run_is_queued_and_holds_its_thread(storage: Storage) -> Non
     assert (record.state.attempt, record.state.deadline) == (0, DEADLINE)
     assert record.state.position == machine.create(new_run("run_1"), DEADLINE).position
     assert await holder(storage, "thread_1") == "run_1"
-    assert await storage.claimable(NOW, 10) == [(ACME, "run_1")]
+    assert await storage.claimable(NOW, 10) == [Claimable(ACME, "run_1")]
 
 
 async def test_a_runs_files_are_kept_beside_it(storage: Storage) -> None:
@@ -279,7 +279,7 @@ async def test_a_waiting_run_has_no_turn_and_its_messages_are_not_there_yet(
     assert (record.has_turn, record.state.run.status) == (False, "queued")
     assert await storage.thread_messages("thread_1") == []
     assert await holder(storage, "thread_1") == "run_1"
-    assert await storage.claimable(NOW, 10) == [(ACME, "run_1")]
+    assert await storage.claimable(NOW, 10) == [Claimable(ACME, "run_1")]
     assert ids(await storage.page("run", within(), Slice(order="asc"))) == ["run_1", "run_2"]
 
 
@@ -342,14 +342,14 @@ async def test_a_cancelling_run_that_waits_is_work_for_somebody(storage: Storage
     await happen(storage, claimed())
     await enqueue(storage, "run_2")
     await happen(storage, CancelRequested(), run_id="run_2")
-    assert await storage.claimable(NOW, 10) == [(ACME, "run_2")]
+    assert await storage.claimable(NOW, 10) == [Claimable(ACME, "run_2")]
 
 
 async def test_a_held_run_is_free_when_its_lease_is_over(storage: Storage) -> None:
     await make_run(storage)
     await happen(storage, claimed(NOW + 15.0))
     assert await storage.claimable(NOW + 15.0, 10) == []
-    assert await storage.claimable(NOW + 15.1, 10) == [(ACME, "run_1")]
+    assert await storage.claimable(NOW + 15.1, 10) == [Claimable(ACME, "run_1", abandoned=True)]
 
 
 async def test_changes_within_a_leg_leave_its_lease_alone(storage: Storage) -> None:
@@ -390,7 +390,7 @@ async def test_all_leases_are_dropped_at_once(storage: Storage) -> None:
     await make_run(storage)
     await happen(storage, claimed())
     await storage.drop_all_leases()
-    assert await storage.claimable(NOW, 10) == [(ACME, "run_1")]
+    assert await storage.claimable(NOW, 10) == [Claimable(ACME, "run_1")]
 
 
 async def test_claimable_gives_no_more_than_asked_for(storage: Storage) -> None:

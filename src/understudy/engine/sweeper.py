@@ -23,6 +23,7 @@ from understudy.storage.changes import ForgetEntryIndex, ForgetStoreIndex
 log = structlog.get_logger("understudy.engine")
 
 AT_ONCE_MAX = 1_000
+OFFERS_PER_SWEEP_MAX = 4
 FORGET_EVERY_SECONDS = 600
 
 
@@ -39,6 +40,7 @@ class Sweeper:
         self._sweep_seconds = ports.settings.sweep_seconds
         self._keep_seconds = ports.settings.idempotency_keep_seconds
         self._forget_at = 0.0
+        self._seen: set[str] | None = None
         self._sweeps: dict[str, Callable[[], Awaitable[None]]] = {
             "sweep runs": self._sweep_runs,
             "sweep bytes": self._sweep_bytes,
@@ -80,13 +82,27 @@ class Sweeper:
 
     async def _sweep_runs(self) -> None:
         now = self._clock.now()
-        for project_id, run_id in await self._storage.claimable(now, AT_ONCE_MAX):
-            await self._dispatch.offer(run_id, project_id)
         for run_id in await self._storage.overdue(now, AT_ONCE_MAX):
             await self._try(partial(self._expire, run_id))
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY_SECONDS
             await self._storage.forget_answers(int(now) - self._keep_seconds)
+        await self._offer_runs()
+
+    async def _offer_runs(self) -> None:
+        """Offer what has something to do, and soon again while there is more than fits in a queue.
+
+        What was not there at the last look is left alone: whoever made it is about to offer it.
+        """
+        for _ in range(OFFERS_PER_SWEEP_MAX):
+            found = await self._storage.claimable(self._clock.now(), AT_ONCE_MAX)
+            for run in found:
+                if run.abandoned or self._seen is None or run.run_id in self._seen:
+                    await self._dispatch.offer(run.run_id, run.project_id)
+            self._seen = {run.run_id for run in found}
+            if len(found) < AT_ONCE_MAX:
+                return
+            await asyncio.sleep(self._sweep_seconds / OFFERS_PER_SWEEP_MAX)
 
     async def _sweep_bytes(self) -> None:
         now = self._clock.now()

@@ -165,8 +165,8 @@ class Worker:
         One more than there are places, so that the next end of a leg asks again.
         """
         limit = max(self._places.left_for(project_id), 0) + 1
-        for _, run_id in await self._storage.claimable(self._clock.now(), limit, project_id):
-            await self._dispatch.offer(run_id, project_id)
+        for one in await self._storage.claimable(self._clock.now(), limit, project_id):
+            await self._dispatch.offer(one.run_id, project_id)
 
     def _run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(errand)

@@ -19,6 +19,7 @@ from understudy.storage.changes import (
 )
 from understudy.storage.records import (
     ApiKey,
+    Claimable,
     Entries,
     EntryScope,
     Kind,
@@ -92,8 +93,8 @@ class Work(Protocol):
 
     async def claimable(
         self, now: float, limit: int, project_id: str | None = None
-    ) -> Sequence[tuple[str, str]]:
-        """Return (project id, run id) of runs that have their turn, something to do, and no worker.
+    ) -> Sequence[Claimable]:
+        """Return runs that have their turn, something to do, and no worker alive on them.
 
         The oldest of each project come first, and projects take turns: one with a hundred thousand
         queued runs does not hide another's only one. With ``project_id``, runs of that project.

@@ -92,6 +92,14 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     has_turn: bool = True
 
 
+class Claimable(Struct, frozen=True):
+    """A run that has something to do; ``abandoned`` when a worker had it and its lease is over."""
+
+    project_id: str
+    run_id: str
+    abandoned: bool = False
+
+
 class RunHistory(Struct, frozen=True, kw_only=True):
     """All that is needed to tell the story of a run."""
 

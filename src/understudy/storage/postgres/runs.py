@@ -16,7 +16,7 @@ from understudy.storage.postgres import objects
 from understudy.storage.postgres.connecting import Database
 from understudy.storage.postgres.reader import Reader, Record
 from understudy.storage.postgres.statements import arrays, unnest
-from understudy.storage.records import RunHistory, RunRecord, Scope
+from understudy.storage.records import Claimable, RunHistory, RunRecord, Scope
 from understudy.storage.run_rows import (
     LONG_THREAD_MESSAGES,
     RECORD_COLUMNS,
@@ -288,7 +288,7 @@ def _decoded(rows: Iterable[Record]) -> list[Message]:
 
 async def claimable(
     reader: Reader, now: float, limit: int, project_id: str | None
-) -> list[tuple[str, str]]:
+) -> list[Claimable]:
     """Return runs with something to do and no worker alive on them, projects taking turns."""
     behind = (
         "SELECT project_id FROM runs WHERE turn <> 'over' AND project_id > {} "
@@ -300,9 +300,10 @@ async def claimable(
         f"SELECT coalesce($3, ({first})) UNION ALL "
         f"SELECT ({following}) FROM project "
         "WHERE $3 IS NULL AND project.id IS NOT NULL"
-        ") SELECT run.project_id, run.id FROM project CROSS JOIN LATERAL ("
-        "SELECT project_id, id, row_number() OVER (ORDER BY sequence) AS turn FROM ("
-        f"SELECT project_id, id, sequence FROM runs WHERE {_CLAIMABLE} "
+        ") SELECT run.project_id, run.id, run.leased FROM project CROSS JOIN LATERAL ("
+        "SELECT project_id, id, leased, row_number() OVER (ORDER BY sequence) AS turn FROM ("
+        "SELECT project_id, id, sequence, lease_until IS NOT NULL AS leased "
+        f"FROM runs WHERE {_CLAIMABLE} "
         "AND project_id = project.id AND (lease_until IS NULL OR lease_until < $1) "
         "ORDER BY sequence LIMIT $2) AS oldest"
         ") AS run ORDER BY run.turn, run.project_id LIMIT $2",
@@ -310,7 +311,7 @@ async def claimable(
         limit,
         project_id,
     )
-    return [(project, run_id) for project, run_id in found]
+    return [Claimable(project, run_id, abandoned=leased) for project, run_id, leased in found]
 
 
 async def overdue(reader: Reader, now: float, limit: int) -> list[str]:

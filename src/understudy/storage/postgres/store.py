@@ -22,6 +22,7 @@ from understudy.storage.postgres.session import Session
 from understudy.storage.postgres.writer import Writer
 from understudy.storage.records import (
     ApiKey,
+    Claimable,
     Entries,
     EntryScope,
     Kind,
@@ -106,7 +107,7 @@ class PostgresStorage:
 
     async def claimable(
         self, now: float, limit: int, project_id: str | None = None
-    ) -> Sequence[tuple[str, str]]:
+    ) -> Sequence[Claimable]:
         return await runs.claimable(self._reader, now, limit, project_id)
 
     async def overdue(self, now: float, limit: int) -> Sequence[str]:

@@ -8,7 +8,7 @@ from understudy.runs import journal
 from understudy.runs.state import RunChange
 from understudy.storage.changes import CommitRun, StartRun, Written
 from understudy.storage.columns import pack
-from understudy.storage.records import RunHistory, RunRecord, Scope, ThreadBusy
+from understudy.storage.records import Claimable, RunHistory, RunRecord, Scope, ThreadBusy
 from understudy.storage.run_rows import (
     LONG_THREAD_MESSAGES,
     RECORD_COLUMNS,
@@ -254,7 +254,7 @@ def history(connection: sqlite3.Connection, scope: Scope, run_id: str) -> RunHis
 
 def claimable(
     connection: sqlite3.Connection, now: float, limit: int, project_id: str | None
-) -> list[tuple[str, str]]:
+) -> list[Claimable]:
     """Return runs with something to do and no worker alive on them, projects taking turns."""
     projects = _projects_with_work(connection) if project_id is None else [project_id]
     queues = (_claimable_of(connection, now, limit, project) for project in projects)
@@ -275,13 +275,15 @@ def _projects_with_work(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _claimable_of(
     connection: sqlite3.Connection, now: float, limit: int, project_id: str
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[Claimable]:
     """Yield the oldest such runs of the project."""
-    yield from connection.execute(
-        f"SELECT project_id, id FROM runs WHERE {_CLAIMABLE} AND project_id = ? "
+    found = connection.execute(
+        f"SELECT id, lease_until IS NOT NULL FROM runs WHERE {_CLAIMABLE} AND project_id = ? "
         "AND (lease_until IS NULL OR lease_until < ?) ORDER BY sequence LIMIT ?",
         (project_id, now, limit),
     ).fetchall()
+    for run_id, leased in found:
+        yield Claimable(project_id, run_id, abandoned=bool(leased))
 
 
 def overdue(connection: sqlite3.Connection, now: float, limit: int) -> list[str]:

@@ -41,6 +41,7 @@ from understudy.storage.changes import (
 from understudy.storage.outcomes import both
 from understudy.storage.records import (
     ApiKey,
+    Claimable,
     Entries,
     EntryScope,
     Kind,
@@ -124,7 +125,7 @@ class SqliteStorage:
 
     async def claimable(
         self, now: float, limit: int, project_id: str | None = None
-    ) -> Sequence[tuple[str, str]]:
+    ) -> Sequence[Claimable]:
         return self._reader.here(runs.claimable, now, limit, project_id)
 
     async def overdue(self, now: float, limit: int) -> Sequence[str]:
