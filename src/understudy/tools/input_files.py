@@ -13,7 +13,6 @@ from understudy.storage.base import Storage
 from understudy.storage.records import Scope
 from understudy.wire.encoding import decode_assistant, decode_file, decode_thread
 from understudy.wire.objects.runs import Run
-from understudy.wire.objects.tools import ToolResources
 
 NAME_BYTES_MAX = 200
 # What no name of a file in the sandbox may have: separators, control and direction characters.
@@ -40,8 +39,8 @@ class InputFiles:
         assistant = await self._storage.fetch("assistant", scope, run.assistant_id)
         thread = await self._storage.fetch("thread", scope, run.thread_id)
         named = [
-            *(_named(decode_assistant(assistant.body).tool_resources) if assistant else ()),
-            *(_named(decode_thread(thread.body).tool_resources) if thread else ()),
+            *(decode_assistant(assistant.body).tool_resources.file_ids if assistant else ()),
+            *(decode_thread(thread.body).tool_resources.file_ids if thread else ()),
         ]
         rows = [
             (file_id, await self._storage.fetch("file", scope, file_id))
@@ -85,10 +84,6 @@ async def _joined(first: bytes, others: AsyncIterator[bytes]) -> AsyncGenerator[
     yield first
     async for piece in others:
         yield piece
-
-
-def _named(resources: ToolResources) -> list[str]:
-    return resources.code_interpreter.file_ids if resources.code_interpreter else []
 
 
 def _with_own_names(files: Iterable[tuple[str, str]]) -> list[InputFile]:
