@@ -25,6 +25,7 @@ from understudy.retrieval.reading.limits import ReadingLimits
 from understudy.retrieval.reading.reader import Reader
 from understudy.retrieval.searching import Searching
 from understudy.sandbox.client import Sandbox
+from understudy.sandbox.opening import sandbox_of
 from understudy.sandbox.own_runner import is_installed, make_socket_folder, own_runner
 from understudy.sandbox.refusal import Refusal
 from understudy.settings import Settings, UpstreamSettings
@@ -37,6 +38,7 @@ from understudy.tools.refused import Refused
 from understudy.upstream.base import Embedder, Reranker, Upstream
 from understudy.upstream.catalogue import Catalogue, Entry
 from understudy.upstream.chat_completions import ChatCompletions
+from understudy.upstream.connection import Connection
 from understudy.upstream.demo import Demo
 from understudy.upstream.embeddings import Embeddings
 from understudy.upstream.reranking import Reranking
@@ -92,11 +94,7 @@ def open_embedder(settings: Settings) -> Embedder | None:
     for one in settings.endpoints:
         if one.embedding_model:
             return Embeddings(
-                one.name,
-                one.base_url,
-                one.secret(),
-                model=one.embedding_model,
-                dimensions=one.embedding_dimensions,
+                _connection(one), model=one.embedding_model, dimensions=one.embedding_dimensions
             )
     return None
 
@@ -105,8 +103,12 @@ def open_reranker(settings: Settings) -> Reranker | None:
     """Build the first reranking model that an upstream has, if one has any."""
     for one in settings.endpoints:
         if one.rerank_model:
-            return Reranking(one.name, one.base_url, one.secret(), model=one.rerank_model)
+            return Reranking(_connection(one), model=one.rerank_model)
     return None
+
+
+def _connection(one: UpstreamSettings) -> Connection:
+    return Connection(one.name, one.base_url, one.secret())
 
 
 def open_ports(settings: Settings) -> Ports:
@@ -182,8 +184,7 @@ async def _code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
     if settings.sandbox == "off":
         yield Refused("code_interpreter", "The code interpreter is off on this server.")
     elif settings.sandbox == "remote":
-        secret = settings.sandbox_secret.get_secret_value() if settings.sandbox_secret else ""
-        yield _with_runners(ports, Sandbox(settings.sandbox_runners, secret))
+        yield _with_runners(ports, sandbox_of(settings))
     elif not is_installed(settings.kernels_folder):
         refusal = Refusal("environment", errno.ENOENT, str(settings.kernels_folder))
         yield Refused("code_interpreter", unavailable(refusal))

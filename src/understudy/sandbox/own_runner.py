@@ -30,11 +30,16 @@ async def own_runner(
     socket = socket_path(data_dir)
     keeping = asyncio.create_task(_keep(socket, environment, options), name="sandbox runner")
     try:
-        yield Sandbox([f"unix:{socket}"])
+        yield own_sandbox(data_dir)
     finally:
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
+
+
+def own_sandbox(data_dir: Path) -> Sandbox:
+    """Return the way to the runner of this data folder, whether or not it runs."""
+    return Sandbox([f"unix:{socket_path(data_dir)}"])
 
 
 def make_socket_folder(data_dir: Path) -> None:
