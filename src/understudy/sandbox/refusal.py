@@ -41,6 +41,9 @@ _REMEDIES = {
     "'understudy sandbox install'.",
     ("attack", 0): "An attack of the self-test was not stopped. Do not use this host.",
 }
+# How a busy host answers; one that cannot isolate says something else.
+_PASSING = {errno.ETIMEDOUT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+BUSY = "The host may have been too busy. The runner tests it again by itself, every minute."
 # What is broken on every host: nobody has to change this one.
 _OURS = {"environment", "preload", "attack"}
 UNKNOWN = (
@@ -59,7 +62,12 @@ class Refusal:
     @property
     def remedy(self) -> str:
         """Say what to do."""
-        return _REMEDIES.get((self.stage, self.errno), UNKNOWN)
+        return _REMEDIES.get((self.stage, self.errno), BUSY if self.may_pass else UNKNOWN)
+
+    @property
+    def may_pass(self) -> bool:
+        """Say whether it may be over in a while, with nobody doing anything."""
+        return self.errno in _PASSING
 
     @property
     def lies_in_host(self) -> bool:

@@ -1,8 +1,9 @@
 """The runner: sessions by key, a few warm ones in reserve, and nobody who stays for ever.
 
 One task has the duty of time: it ends sessions that nobody has used for long. Another one keeps the
-reserve filled. A session belongs to whoever acquired it last; the holder before is told to let go,
-so that a worker that lost its thread cannot hold up the one that has it now.
+reserve filled, and a third looks again at a host that was too busy to be tested. A session belongs
+to whoever acquired it last; the holder before is told to let go, so that a worker that lost its
+thread cannot hold up the one that has it now.
 """
 
 import asyncio
@@ -41,6 +42,8 @@ class RunnerSettings:
     sessions_max: int = 100
     warm: int = 2
     idle_seconds: float = 3600.0
+    start_seconds: float = 60.0
+    probe_again_seconds: float = 60.0
     preload: tuple[str, ...] = PRELOAD
 
 
@@ -82,20 +85,25 @@ class Runner:
         self._duties = [
             asyncio.create_task(self._keep_warm()),
             asyncio.create_task(self._end_idle()),
+            asyncio.create_task(self._probe_again()),
         ]
 
     async def probe(self) -> Refusal | None:
-        """Bring up a session and attack it; returns why it cannot be trusted, if so."""
+        """Bring up a session and attack it; returns why it cannot be trusted, if so.
+
+        Where all sessions are in use there is no room for a test: what was known stays known.
+        """
         try:
-            session = await self._spawn()
-            try:
-                await self_test(session, self.settings.isolation)
-            finally:
-                await self._close(session)
+            await self._test()
         except CannotIsolate as cannot:
             self.refusal = cannot.refusal
+        except OSError as error:
+            self.refusal = Refusal("runner", error.errno or 0, str(error))
+        except Full:
+            pass
         else:
             self.refusal = None
+            self._changed.set()
         return self.refusal
 
     def report(self) -> dict[str, Any]:
@@ -168,6 +176,13 @@ class Runner:
         if self._groups:
             await asyncio.to_thread(self._groups.close)
 
+    async def _test(self) -> None:
+        session = await self._spawn()
+        try:
+            await self_test(session, self.settings.isolation)
+        finally:
+            await self._close(session)
+
     async def _take(self) -> LiveSession:
         while self._warm:
             session = self._warm.popleft()
@@ -218,7 +233,8 @@ class Runner:
                         environment=self.settings.environment,
                         preload=self.settings.preload,
                         scratch=self.settings.scratch,
-                    )
+                    ),
+                    self.settings.start_seconds,
                 )
                 self._zygote.when_ended(self._on_zygote_ended)
             return self._zygote
@@ -267,6 +283,13 @@ class Runner:
 
     def _fill_again_seconds(self) -> float | None:
         return SPAWN_PAUSE_SECONDS if len(self._warm) < self.settings.warm else None
+
+    async def _probe_again(self) -> None:
+        """Look again whether it was only for a while that the host could not be trusted."""
+        while True:
+            await asyncio.sleep(self.settings.probe_again_seconds)
+            if self.refusal and self.refusal.may_pass:
+                await self.probe()
 
     async def _end_idle(self) -> None:
         while True:
