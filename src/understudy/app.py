@@ -198,12 +198,13 @@ async def _code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
             yield _with_runners(ports, sandbox)
 
 
-def _socket_trouble(settings: Settings) -> str | None:
+def _socket_trouble(settings: Settings) -> Refusal | None:
     """Return why our own runner cannot listen; a server without it is still a server."""
     try:
         make_socket_folder(settings.data_dir)
     except OSError as error:
-        return str(error)
+        log.warning("sandbox_cannot_listen", reason=str(error))
+        return Refusal("socket", error.errno or 0)
     return None
 
 

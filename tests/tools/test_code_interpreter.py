@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.engine.puppet import BOUND, Call, Puppet
 from tests.engine.stage import ME, Client, F, Stage, staged
@@ -509,9 +510,30 @@ async def test_a_host_that_cannot_isolate_fails_the_run_at_once(
             assert model.calls == 0
 
 
+async def test_what_clients_are_told_of_a_refusal_names_no_path_of_the_host(
+    tmp_path: Path, model: Puppet
+) -> None:
+    """The doctor and the log name it; the message has stage, error number and remedy."""
+    environment = _built("minimal")
+    nowhere = ("--environment", f"{tmp_path}/nowhere", "--warm", "0")
+    broken = station(tmp_path / "s", environment, IDENTITIES[0], *nowhere, enter=print)
+    with broken as running, capture_logs() as logged:
+        assert str(tmp_path) in running.report["refusal"]["detail"]
+        async with running_code(tmp_path, model, running.sandbox) as stage:
+            reason = reason_of(await (await asked(stage)).stops())
+    for part in ("'environment'", f"errno {errno.ENOENT}", "understudy sandbox install"):
+        assert part in reason
+    assert str(tmp_path) not in reason
+    assert any(str(tmp_path) in str(entry.get("reason")) for entry in logged)
+
+
 async def test_no_runner_fails_the_run(tmp_path: Path, model: Puppet) -> None:
     nobody = Sandbox([f"unix:{tmp_path}/nobody.sock"])
     async with running_code(tmp_path, model, nobody, patience_seconds=0) as stage:
         client = await asked(stage)
-        assert "No sandbox runner" in reason_of(await client.stops())
+        with capture_logs() as logged:
+            reason = reason_of(await client.stops())
+        assert "No sandbox runner" in reason
+        assert str(tmp_path) not in reason
+        assert any(str(tmp_path) in str(entry.get("reason")) for entry in logged)
         assert model.calls == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -48,7 +49,9 @@ def make_socket_folder(data_dir: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o022 or not folder.is_dir():
-        raise PermissionError(f"{folder} has to be a folder that only this user can write to.")
+        raise PermissionError(
+            errno.EACCES, f"{folder} has to be a folder that only this user can write to."
+        )
 
 
 def is_installed(environment: Path) -> bool:
