@@ -25,6 +25,7 @@ T = TypeVar("T")
 RESOLVE = 0x08 | 0x04 | 0x02 | 0x01  # beneath, no links, no magic links, no other file system
 AT_FDCWD = -100
 ENTRIES_MAX = 10_000
+PATHS_BYTES_MAX = 1 << 20
 DEPTH_MAX = 16
 NAME_BYTES_MAX = 255
 READ_BYTES = 1 << 18
@@ -153,14 +154,15 @@ def _write(file: int, data: bytes) -> int:
 def _walk(root: int) -> Iterator[FileSeen]:
     """Go through the folders breadth first, holding one open at a time."""
     waiting = deque([("", 0)])
-    entries = 0
+    entries = paths_bytes = 0
     while waiting:
         folder, depth = waiting.popleft()
         for name, status in _entries(root, folder):
-            entries += 1
-            if entries > ENTRIES_MAX:
-                return
             path = f"{folder}/{name}" if folder else name
+            entries += 1
+            paths_bytes += len(path.encode())
+            if entries > ENTRIES_MAX or paths_bytes > PATHS_BYTES_MAX:
+                return
             if stat.S_ISREG(status.st_mode):
                 yield FileSeen(path, status.st_size, _mark(status))
             elif stat.S_ISDIR(status.st_mode) and depth < DEPTH_MAX:
