@@ -13,6 +13,7 @@ from understudy.sandbox.cgroups.base import PREFIX
 from understudy.sandbox.client import SandboxUnavailable
 from understudy.sandbox.outputs import CellEnded
 
+from .conftest import _built
 from .station import BOUND, Identity, Station, containment, eventually, run, station
 
 
@@ -125,6 +126,34 @@ def test_a_second_runner_does_not_take_a_socket_that_is_served(
     with pytest.raises(ValueError, match="Expecting value"), second:
         pass
     assert small.process.poll() is None
+
+
+def test_a_second_runner_notices_before_it_starts_anything(
+    small: Station, identity: Identity, open_folder: Path
+) -> None:
+    folder = open_folder / f"{identity}-second"
+    (folder / "bin").mkdir(parents=True)
+    folder.chmod(0o777)
+    python = folder / "bin" / "python"
+    python.write_text(f"#!/bin/sh\necho started >> {folder}/started\n")
+    python.chmod(0o755)
+    options = ("--environment", str(folder), "--isolation", "external", "--scratch", str(folder))
+    second = station(small.socket.parent, _built("minimal"), identity, *options)
+    with pytest.raises(ValueError, match="Expecting value"), second:
+        pass
+    assert names(folder) == {"bin"}
+
+
+def test_a_runner_follows_no_link_to_its_lock(
+    environment: Path, identity: Identity, open_folder: Path
+) -> None:
+    folder = open_folder / f"{identity}-led-astray"
+    folder.mkdir()
+    (folder / "runner.lock").symlink_to(folder / "elsewhere")
+    runner = station(folder, environment, identity, "--warm", "0")
+    with pytest.raises(ValueError, match="Expecting value"), runner:
+        pass
+    assert names(folder) == {"runner.lock"}
 
 
 async def test_an_ordinary_end_leaves_no_groups(

@@ -39,12 +39,20 @@ class Doors:
         self._held: set[asyncio.Task[None]] = set()
         self._locks: list[int] = []
 
-    async def open_socket(self, path: Path, owner: SocketOwner) -> None:
-        """Listen on a unix socket; what an earlier runner left there is replaced.
+    def claim(self, path: Path, owner: SocketOwner) -> None:
+        """Make this socket ours, and remove what an earlier runner left. Raises AlreadyRunning."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=owner.folder_mode)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.open(path.with_suffix(".lock"), flags, OWNER_ONLY)
+        self._locks.append(lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            raise AlreadyRunning(str(path)) from held
+        path.unlink(missing_ok=True)
 
-        Raises AlreadyRunning when that one is still there.
-        """
-        self._claim(path, owner.folder_mode)
+    async def open_socket(self, path: Path, owner: SocketOwner) -> None:
+        """Listen on a unix socket that is claimed."""
         self._servers.append(await asyncio.start_unix_server(self._talk, path))
         owner.take(path)
 
@@ -95,16 +103,6 @@ class Doors:
         finally:
             self._held.discard(task)
 
-    def _claim(self, path: Path, folder_mode: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
-        self._locks.append(lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            raise AlreadyRunning(str(path)) from held
-        path.unlink(missing_ok=True)
-
 
 async def serve(options: argparse.Namespace) -> int:
     """Run until a signal comes, or the lifeline ends; returns the exit status."""
@@ -116,6 +114,9 @@ async def serve(options: argparse.Namespace) -> int:
         runner = Runner(_settings(options, scratch))
         doors = Doors(runner)
         try:
+            if options.socket and not options.probe:
+                # Before the start, which costs seconds and attacks the host.
+                doors.claim(Path(options.socket), options.socket_owner)
             await runner.start()
             if options.probe:
                 print(json.dumps(runner.report(), indent=2))  # noqa: T201 - what was asked for
