@@ -63,11 +63,11 @@ def is_installed(environment: Path) -> bool:
 def socket_path(data_dir: Path) -> Path:
     """Return where the runner of this data folder listens, always the same place."""
     folder = data_dir.resolve()
-    path = folder / "sandbox" / "runner.sock"
-    if len(bytes(path)) <= PATH_BYTES_MAX:
-        return path
-    name = hashlib.sha256(bytes(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"understudy-{name}" / "runner.sock"
+    name = f"understudy-{hashlib.sha256(bytes(folder)).hexdigest()[:16]}"
+    short = Path("/tmp") / name  # noqa: S108 - the folder is ours alone, or refused
+    places = (folder / "sandbox", Path(tempfile.gettempdir()) / name, short)
+    paths = (place / "runner.sock" for place in places)
+    return next(path for path in paths if len(bytes(path)) <= PATH_BYTES_MAX)
 
 
 async def _keep(socket: Path, environment: Path, options: Sequence[str]) -> None:
