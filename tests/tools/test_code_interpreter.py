@@ -306,6 +306,26 @@ async def test_input_files_lie_under_their_ids_and_names(stage: Stage, model: Pu
     assert not cell.files
 
 
+async def test_an_input_without_room_is_sent_once_and_told_of_each_time(
+    tmp_path: Path, model: Puppet
+) -> None:
+    options = ("--warm", "0", "--disk-mib", "8")
+    with station(tmp_path / "s", _built("minimal"), IDENTITIES[0], *options) as small:
+        async with running_code(tmp_path, model, small.sandbox) as stage:
+            big = await upload(stage, "big.bin", bytes(10 << 20))
+            fits = await upload(stage, "fits.txt", b"fits")
+            client = await asked(stage, await thread_with(stage, big, fits))
+            call = await ran(model, "print(open('fits.txt').read())")
+            # Whoever read it again would find nothing, and so nothing to tell.
+            await stage.ports.files.delete(big)
+            call.run("import os; print(sorted(os.listdir()))").finish("tool_calls")
+            (await model.called()).say("Read.").finish()
+            await client.stops()
+            told = [logs(cell) for cell in await cells_of(stage, client)]
+    no_room = "[There is no room for the uploaded file 'big.bin'.]\n"
+    assert told == [f"{no_room}fits\n", f"{no_room}['{fits}', 'fits.txt']\n"]
+
+
 async def test_charts_and_files_are_made_for_the_user(stage: Stage, model: Puppet) -> None:
     """ANN-04, ANN-05, FILE-03, FILE-05, STEP-07, STR-10: images first, links annotated."""
     client = await asked(stage)

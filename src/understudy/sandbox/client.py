@@ -12,6 +12,7 @@ from understudy.sandbox import http_door
 from understudy.sandbox.frame_reading import Malformed, read_frame
 from understudy.sandbox.frames import Kind, pack
 from understudy.sandbox.outputs import (
+    AbsentFiles,
     CellEnded,
     ImageOutput,
     ImageType,
@@ -173,6 +174,15 @@ class Session:
         self._line.write(Kind.END, b"")
         answer = await self._line.answer()
         return int(answer["size"])
+
+    async def link_file(self, name: str, target: str) -> None:
+        """Give a file that was put a second name. Raises FileRefused."""
+        await self._line.ask(do="link", name=name, target=target)
+
+    async def absent_files(self, names: Sequence[str]) -> AbsentFiles:
+        """Return which of these files are not in /mnt/data."""
+        answer = await self._line.ask(do="absent", names=[*names])
+        return AbsentFiles(frozenset(answer["gone"]), frozenset(answer["unfit"]))
 
     async def get_file(self, path: str, bytes_max: int) -> AsyncGenerator[bytes]:
         """Yield a file below /mnt/data, at most so many bytes. Raises FileRefused."""

@@ -7,6 +7,8 @@ One connection holds at most one session. The client sends an ORDER (JSON with `
     CELL                   STDOUT STDERR RESULT TRACEBACK PNG JPEG ... ANSWER status reason
     interrupt grace        nothing of its own; may come while a cell runs
     put name               then PIECE ... END from the client; ANSWER size
+    link name target       ANSWER; a file that was put has a second name
+    absent names           ANSWER gone unfit: which are not there, which had no room
     get path bytes_max     PIECE ... ANSWER
     files / changed        ANSWER files
     end                    ANSWER; the session is over
@@ -102,17 +104,6 @@ class Conversation:
         match order:
             case {"do": "acquire", "key": str(key)} if 0 < len(key) <= KEY_CHARACTERS_MAX:
                 await self._acquire(key)
-            case {"do": "put", "name": str(name)}:
-                await self._put(name)
-            case {"do": "get", "path": str(path), "bytes_max": int(bytes_max)}:
-                async for piece in self._held().data.read(path, bytes_max):
-                    self._writer.write(pack(Kind.PIECE, piece))
-                    await self._writer.drain()
-                await self._answer()
-            case {"do": "files"}:
-                await self._answer(files=_plain(await self._held().data.files()))
-            case {"do": "changed"}:
-                await self._answer(files=_plain(await self._held().data.changed()))
             case {"do": "end"}:
                 self._runner.end(self._key, self._held())
                 self._session = None
@@ -122,6 +113,28 @@ class Conversation:
             case {"do": "probe"}:
                 await self._runner.probe()
                 await self._answer(**self._runner.report())
+            case _:
+                await self._obey_about_files(order)
+
+    async def _obey_about_files(self, order: dict[str, Any]) -> None:
+        match order:
+            case {"do": "put", "name": str(name)}:
+                await self._put(name)
+            case {"do": "link", "name": str(name), "target": str(target)}:
+                await self._held().data.link(name, target)
+                await self._answer()
+            case {"do": "absent", "names": [*names]}:
+                gone, unfit = await self._held().data.absent([str(name) for name in names])
+                await self._answer(gone=gone, unfit=unfit)
+            case {"do": "get", "path": str(path), "bytes_max": int(bytes_max)}:
+                async for piece in self._held().data.read(path, bytes_max):
+                    self._writer.write(pack(Kind.PIECE, piece))
+                    await self._writer.drain()
+                await self._answer()
+            case {"do": "files"}:
+                await self._answer(files=_plain(await self._held().data.files()))
+            case {"do": "changed"}:
+                await self._answer(files=_plain(await self._held().data.changed()))
             case _:
                 raise Malformed("no such order")
 
