@@ -21,6 +21,7 @@ from understudy.clock import Clock, ManualClock, SystemClock
 from understudy.operations import files, threads
 from understudy.operations.files import Received
 from understudy.sandbox.client import Sandbox
+from understudy.storage.thread_steps import BYTES_MAX, latest_steps
 from understudy.tools.code_interpreter import STATE_GONE, CodeInterpreter
 from understudy.wire.deltas import CodeInterpreterToolCallDelta, LogsOutputDelta, StepDelta
 from understudy.wire.events import RunEvent
@@ -384,6 +385,22 @@ async def test_a_later_run_links_to_files_of_an_earlier_one(stage: Stage, model:
     (link,) = body.text.annotations
     assert isinstance(link, FilePathAnnotation)
     assert (await downloaded(stage, link.file_path.file_id))[1] == b"new"
+
+
+async def test_what_is_read_of_earlier_steps_is_bounded(stage: Stage, model: Puppet) -> None:
+    """The latest are read, as many as can be decoded in passing."""
+    thread = await stage.thread()
+    for run in range(3):
+        client = await asked(stage, thread)
+        for number in range(6):
+            call = await model.called()
+            call.run(f"print({run}, {number}, 'x' * 250_000)").finish("tool_calls")
+        (await model.called()).say("Long.").finish()
+        await client.stops()
+    steps = await latest_steps(stage.ports.storage, ME.project_id, thread)
+    cells = [cell for step in steps for cell in in_step(step)]
+    assert logs(cells[-1]).startswith("2 5 ")
+    assert BYTES_MAX // 2 < sum(len(logs(cell)) for cell in cells) <= BYTES_MAX
 
 
 async def test_cells_and_functions_of_one_turn_share_a_step(stage: Stage, model: Puppet) -> None:
