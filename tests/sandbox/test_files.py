@@ -80,6 +80,18 @@ async def test_a_second_name_leads_nowhere_else(small: Station) -> None:
                 await session.link_file(name, target)
 
 
+async def test_files_are_forgotten_under_both_names(small: Station) -> None:
+    session, _ = await small.sandbox.acquire("files")
+    for name in ("1", "2", "3"):
+        await session.put_file(f"file-{name}", b"x")
+        await session.link_file(f"{name}.csv", f"file-{name}")
+    await run(session, "import os; os.remove('2.csv'); open('2.csv', 'w').write('own')")
+    await small.sandbox.forget_files("files", ["file-1", "file-2", "file-4"])
+    await small.sandbox.forget_files("nobody", ["file-1"])
+    assert {file.path for file in await session.files()} == {"2.csv", "3.csv", "file-3"}
+    await session.end()
+
+
 async def test_what_is_absent_and_what_had_no_room_is_known(small: Station) -> None:
     async with small.session() as session:
         await session.put_file("small", b"x")

@@ -53,7 +53,7 @@ class DataFolder:
         self.descriptor = descriptor
         self._threads = ThreadPoolExecutor(1, initializer=_become, initargs=(user,))
         self._known: dict[str, Mark] = {}
-        self._linked: set[str] = set()
+        self._linked: dict[str, str] = {}
         self._unfit: set[str] = set()
 
     async def files(self) -> list[FileSeen]:
@@ -106,7 +106,14 @@ class DataFolder:
         if self._known.get(target) == before:
             self._known[target] = after
         self._known[name] = after
-        self._linked.add(target)
+        self._linked[target] = name
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Remove files, each with its second name unless something else has that by now."""
+        for name in names:
+            check_name(name)
+            second = self._linked.get(name, name)
+            await self._do(lambda one=name, other=second: _remove_both(self.descriptor, one, other))  # type: ignore[misc]
 
     async def read(self, path: str, bytes_max: int) -> AsyncIterator[bytes]:
         """Yield a file, at most so many bytes even if it grows meanwhile."""
@@ -179,6 +186,15 @@ def _is_plain(folder: int, name: str) -> bool:
 def _remove(folder: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
+
+
+def _remove_both(folder: int, name: str, second: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        own, other = (os.stat(n, dir_fd=folder, follow_symlinks=False) for n in (name, second))
+        if os.path.samestat(own, other):
+            _remove(folder, second)
+    if _is_plain(folder, name):
+        _remove(folder, name)
 
 
 def _link(folder: int, name: str, target: str) -> tuple[Mark, Mark]:

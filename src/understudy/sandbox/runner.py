@@ -4,14 +4,17 @@ One task has the duty of time: it ends sessions that nobody has used for long. A
 reserve filled, and a third looks again at a host that was too busy to be tested. A session belongs
 to whoever acquired it last; the holder before is told to let go, so that a worker that lost its
 thread cannot hold up the one that has it now.
+
+A full house makes room at the cost of whoever holds most of it: an owner, which is a tag that only
+clients understand, cannot drive out the idle sessions of one who holds fewer.
 """
 
 import asyncio
 import contextlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,6 +59,7 @@ class _Place:
     """A session under its key, with whoever holds it."""
 
     session: LiveSession
+    owner: str
     used_at: float
     let_go: Callable[[], None] | None = None
 
@@ -120,7 +124,9 @@ class Runner:
             "limits": asdict(self.settings.limits),
         }
 
-    async def acquire(self, key: str, let_go: Callable[[], None]) -> tuple[LiveSession, bool]:
+    async def acquire(
+        self, key: str, let_go: Callable[[], None], owner: str = ""
+    ) -> tuple[LiveSession, bool]:
         """Return the session of the key, and whether it is a new one.
 
         ``let_go`` is called when somebody else acquires it. Raises CannotIsolate and Full.
@@ -136,14 +142,14 @@ class Runner:
             return place.session, False
         if place:
             self._forget(key)
-        session = await self._take()
+        session = await self._take(owner)
         # Another caller may have brought one for the same key meanwhile.
         other = self._places.get(key)
         if other:
             if other.let_go:
                 other.let_go()
             self._forget(key)
-        self._places[key] = _Place(session, time.monotonic(), let_go)
+        self._places[key] = _Place(session, owner, time.monotonic(), let_go)
         return session, True
 
     def release(self, key: str, let_go: Callable[[], None]) -> None:
@@ -159,6 +165,20 @@ class Runner:
         place = self._places.get(key)
         if place and place.session is session:
             self._forget(key)
+
+    def forget(self, key: str) -> None:
+        """End the session of the key, if there is one, whoever holds it."""
+        place = self._places.get(key)
+        if place:
+            if place.let_go:
+                place.let_go()
+            self._forget(key)
+
+    async def forget_files(self, key: str, names: Sequence[str]) -> None:
+        """Remove files from the session of the key, if there is one, whoever holds it."""
+        place = self._places.get(key)
+        if place:
+            await place.session.data.remove(names)
 
     async def close(self) -> None:
         """End all sessions and the zygote, and leave nothing behind."""
@@ -183,22 +203,22 @@ class Runner:
         finally:
             await self._close(session)
 
-    async def _take(self) -> LiveSession:
+    async def _take(self, owner: str) -> LiveSession:
         while self._warm:
             session = self._warm.popleft()
             self._changed.set()
             if session.alive:
                 return session
             self._close_soon(session)
-        return await self._spawn()
+        return await self._spawn(owner)
 
-    async def _spawn(self) -> LiveSession:
-        """Start a session; the one unused for longest makes room. Raises CannotIsolate and Full."""
+    async def _spawn(self, owner: str = "") -> LiveSession:
+        """Start a session; an idle one makes room. Raises CannotIsolate and Full."""
         while not self._free_slots:
             if self._closings:
                 await asyncio.wait(self._closings, return_when=asyncio.FIRST_COMPLETED)
             else:
-                await self._make_room()
+                await self._make_room(owner)
         slot = self._free_slots.popleft()
         try:
             return await self._spawn_at(slot)
@@ -245,13 +265,18 @@ class Runner:
             session.kill("exit")
         self._changed.set()
 
-    async def _make_room(self) -> None:
-        unused = [key for key, place in self._places.items() if not place.let_go]
+    async def _make_room(self, owner: str) -> None:
+        """End the idle session unused for longest of whoever holds most, but at least as many."""
+        held = Counter(place.owner for place in self._places.values())
+        unused = {
+            key: (-held[place.owner], place.owner != owner, place.used_at)
+            for key, place in self._places.items()
+            if not place.let_go and held[place.owner] >= held[owner]
+        }
         # A pod that is the sandbox itself is never somebody else's afterwards.
         if not unused or self.settings.isolation == "external":
             raise Full(f"All {self.settings.sessions_max} sessions are in use.")
-        oldest = min(unused, key=lambda key: self._places[key].used_at)
-        await self._close(self._places.pop(oldest).session)
+        await self._close(self._places.pop(min(unused, key=unused.__getitem__)).session)
 
     def _forget(self, key: str) -> None:
         if self.settings.isolation == "external":
