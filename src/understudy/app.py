@@ -184,7 +184,8 @@ async def _code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
     if settings.sandbox == "off":
         yield Refused("code_interpreter", "The code interpreter is off on this server.")
     elif settings.sandbox == "remote":
-        yield _with_runners(ports, sandbox_of(settings))
+        async with _with_runners(ports, sandbox_of(settings)) as tool:
+            yield tool
     elif not is_installed(settings.kernels_folder):
         refusal = Refusal("environment", errno.ENOENT, str(settings.kernels_folder))
         yield Refused("code_interpreter", unavailable(refusal))
@@ -192,10 +193,11 @@ async def _code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
         yield Refused("code_interpreter", unavailable(trouble))
     else:
         options = settings.sandbox_options
-        async with own_runner(
-            settings.data_dir, settings.kernels_folder.absolute(), options
-        ) as sandbox:
-            yield _with_runners(ports, sandbox)
+        async with (
+            own_runner(settings.data_dir, settings.kernels_folder.absolute(), options) as sandbox,
+            _with_runners(ports, sandbox) as tool,
+        ):
+            yield tool
 
 
 def _socket_trouble(settings: Settings) -> Refusal | None:
@@ -208,8 +210,15 @@ def _socket_trouble(settings: Settings) -> Refusal | None:
     return None
 
 
-def _with_runners(ports: Ports, sandbox: Sandbox) -> CodeInterpreter:
-    return CodeInterpreter(sandbox, ports.storage, ports.files, ports.clock, ports.settings)
+@asynccontextmanager
+async def _with_runners(ports: Ports, sandbox: Sandbox) -> AsyncIterator[CodeInterpreter]:
+    tool = CodeInterpreter(sandbox, ports.storage, ports.files, ports.clock, ports.settings)
+    following = _started(tool.deletions.follow_for_ever(), "deletions in the sandbox")
+    try:
+        yield tool
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 def _reading_limits(settings: Settings) -> ReadingLimits:

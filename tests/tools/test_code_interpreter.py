@@ -327,6 +327,31 @@ async def test_an_input_without_room_is_sent_once_and_told_of_each_time(
     assert told == [f"{no_room}fits\n", f"{no_room}['{fits}', 'fits.txt']\n"]
 
 
+async def test_what_is_deleted_goes_from_the_sandbox(
+    tmp_path: Path, model: Puppet, sandbox: Station
+) -> None:
+    """THR-05, FILE-07: the session of the thread, and the copies of a file under both names."""
+    async with running_code(tmp_path, model, sandbox.sandbox) as stage:
+        tool = stage.tools["code_interpreter"]
+        assert isinstance(tool, CodeInterpreter)
+        one, two = [await upload(stage, f"{name}.csv", b"a") for name in ("one", "two")]
+        client = await asked(stage, await thread_with(stage, one, two))
+        (await ran(model, "open('one.txt', 'w').write('one')")).say("Read.").finish()
+        await client.stops()
+        await files.delete(stage.ports, ME, one)
+        await tool.deletions.follow()
+        key = f"{ME.project_id}/{client.thread_id}"
+        session, fresh = await sandbox.sandbox.acquire(key)
+        assert not fresh
+        assert {file.path for file in await session.files()} == {two, "two.csv", "one.txt"}
+        await session.release()
+        await threads.delete(stage.ports, ME, client.thread_id)
+        await tool.deletions.follow()
+        session, fresh = await sandbox.sandbox.acquire(key)
+        assert fresh
+        await session.end()
+
+
 async def test_charts_and_files_are_made_for_the_user(stage: Stage, model: Puppet) -> None:
     """ANN-04, ANN-05, FILE-03, FILE-05, STEP-07, STR-10: images first, links annotated."""
     client = await asked(stage)

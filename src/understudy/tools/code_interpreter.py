@@ -32,6 +32,7 @@ from understudy.settings import Settings
 from understudy.storage.base import Storage
 from understudy.storage.thread_steps import latest_steps
 from understudy.tools.base import ToolFailed, ToolUse
+from understudy.tools.deletions import Deletions, session_key
 from understudy.tools.input_files import InputFile, InputFiles
 from understudy.tools.produced_files import ProducedFiles
 from understudy.wire.objects.runs import Run
@@ -90,6 +91,7 @@ class CodeInterpreter:
         self._clock = clock
         self._inputs = InputFiles(storage, files)
         self._produced = ProducedFiles(storage, files, clock)
+        self.deletions = Deletions(sandbox, storage, clock)
         self._file_bytes_max = settings.file_bytes_max
         self._patience_seconds = patience_seconds
         self._well_until = 0.0
@@ -107,6 +109,8 @@ class CodeInterpreter:
             if fresh and await self._has_run_before(use):
                 cell.tell(STATE_GONE)
             inputs = await self._inputs.of(use.run, use.project_id)
+            file_ids = [one.file_id for one in inputs]
+            self.deletions.watch(use.project_id, use.run.thread_id, file_ids)
             try:
                 for name in await self._inputs.put_missing(session, inputs):
                     cell.tell(f"[There is no room for the uploaded file {name!r}.]\n")
@@ -134,17 +138,18 @@ class CodeInterpreter:
     @asynccontextmanager
     async def _session(self, use: ToolUse) -> AsyncGenerator[tuple[Session, bool]]:
         """Hold the thread's session. Raises ToolFailed when there is none to be had."""
-        session, fresh = await self._acquired(f"{use.project_id}/{use.run.thread_id}")
+        key = session_key(use.project_id, use.run.thread_id)
+        session, fresh = await self._acquired(key, use.project_id)
         try:
             yield session, fresh
         finally:
             await session.release()
 
-    async def _acquired(self, key: str) -> tuple[Session, bool]:
+    async def _acquired(self, key: str, owner: str) -> tuple[Session, bool]:
         give_up = _time() + self._patience_seconds
         while True:
             try:
-                return await self._sandbox.acquire(key)
+                return await self._sandbox.acquire(key, owner)
             except (SandboxUnavailable, SandboxFull) as trouble:
                 if _time() > give_up:
                     raise _failed(trouble) from trouble
