@@ -1,8 +1,10 @@
 """Whoever is killed, nothing is left: no process, no cgroup, no mount, no folder."""
 
 import asyncio
+import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +13,10 @@ import pytest
 
 from understudy.sandbox.cgroups.base import PREFIX
 from understudy.sandbox.client import SandboxUnavailable
+from understudy.sandbox.inside.plan import SessionPlan, ZygotePlan
+from understudy.sandbox.limits import Limits
 from understudy.sandbox.outputs import CellEnded
+from understudy.sandbox.zygote_process import Zygote
 
 from .conftest import _built
 from .station import BOUND, Identity, Station, containment, eventually, run, station
@@ -104,6 +109,35 @@ async def test_kill_9_of_the_runner_in_mid_cell_leaves_nothing_after_the_next_st
         assert not groups_of(before)
     assert mounts() == mounted
     assert names(folder) <= {"runner.sock", "runner.lock"}
+
+
+async def test_a_session_that_nobody_waits_for_any_more_ends_without_a_word(
+    environment: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The runner may end while a session starts, and has removed its groups then."""
+    zygote = await Zygote.start(ZygotePlan("namespaces", str(environment), (), ""))
+    try:
+        with open(os.devnull) as no_group:  # noqa: ASYNC230, PTH123
+            cells = _begin_unheard(zygote, no_group.fileno())
+        async with asyncio.timeout(BOUND):
+            assert await asyncio.get_running_loop().sock_recv(cells, 1) == b""
+        cells.close()
+    finally:
+        await zygote.end()
+    assert capfd.readouterr().err == ""
+
+
+def _begin_unheard(zygote: Zygote, group: int) -> socket.socket:
+    """Let a session begin that can neither join its group nor tell anybody."""
+    orders, report = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair()
+    orders.close()
+    with report, theirs:
+        plan = json.dumps(SessionPlan(0, Limits(), memory_counted=False).to_plain())
+        descriptors = [report.fileno(), *[theirs.fileno()] * 3, group]
+        socket.send_fds(zygote._control, [plan.encode()], descriptors)
+    ours.setblocking(False)  # noqa: FBT003
+    return ours
 
 
 async def test_sigstop_of_the_session_does_not_hold_up_its_end(small: Station) -> None:

@@ -127,18 +127,20 @@ class Zygote:
             os.close(err)
         os.set_blocking(stdout, False)
         os.set_blocking(stderr, False)
+        handles: list[int] = []
         try:
             async with asyncio.timeout(SESSION_SECONDS_MAX):
-                init, data = await _expect(orders, "init", SETUP_DESCRIPTORS)
-                (kernel,) = await _expect(orders, "kernel", 1)
+                handles += await _expect(orders, "init", SETUP_DESCRIPTORS)
+                handles += await _expect(orders, "kernel", 1)
         except BaseException as error:
             orders.close()
             stream.close()
-            os.close(stdout)
-            os.close(stderr)
+            for descriptor in (stdout, stderr, *handles):
+                os.close(descriptor)
             if isinstance(error, TimeoutError):
                 raise CannotIsolate(Refusal("session", errno.ETIMEDOUT)) from error
             raise
+        init, data, kernel = handles
         return Spawned(orders, stream, stdout, stderr, init, kernel, data)
 
     async def end(self) -> None:
