@@ -10,6 +10,7 @@ import pytest
 
 from understudy.sandbox.client import SandboxFull, SandboxUnavailable
 from understudy.sandbox.outputs import CellEnded, ProducedFile, TextOutput
+from understudy.sandbox.runner import RunnerSettings
 
 from .station import BOUND, Identity, Station, eventually, run, station
 
@@ -174,6 +175,8 @@ async def test_who_acquires_last_has_the_session(small: Station) -> None:
 
 
 async def test_idle_sessions_end_and_held_ones_stay(brief: Station) -> None:
+    """ANN-08: after an hour, where nobody asks for less."""
+    assert RunnerSettings("").idle_seconds == 3600
     held, _ = await brief.sandbox.acquire("held")
     idle, _ = await brief.sandbox.acquire("idle")
     await run(held, "x = 1")

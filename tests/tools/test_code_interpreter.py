@@ -18,7 +18,7 @@ from tests.sandbox.conftest import _built
 from tests.sandbox.station import IDENTITIES, Station, eventually, station
 from tests.sandbox.test_refusals import MOUNT, without
 from understudy.clock import Clock, ManualClock, SystemClock
-from understudy.operations import files, threads
+from understudy.operations import files, messages, threads
 from understudy.operations.files import Received
 from understudy.sandbox.client import Sandbox
 from understudy.storage.thread_steps import BYTES_MAX, latest_steps
@@ -27,9 +27,14 @@ from understudy.wire.deltas import CodeInterpreterToolCallDelta, LogsOutputDelta
 from understudy.wire.events import RunEvent
 from understudy.wire.objects.files import File
 from understudy.wire.objects.messages import (
+    Attachment,
+    AttachmentTool,
+    Content,
     FilePathAnnotation,
+    ImageFile,
     ImageFileContent,
     Message,
+    Text,
     TextContent,
 )
 from understudy.wire.objects.runs import Run
@@ -47,6 +52,7 @@ from understudy.wire.objects.tools import (
     ToolResources,
 )
 from understudy.wire.params.files import NewFile
+from understudy.wire.params.messages import NewMessage
 from understudy.wire.params.threads import NewThread
 
 CODE = CodeInterpreterTool()
@@ -325,6 +331,23 @@ async def test_an_input_without_room_is_sent_once_and_told_of_each_time(
             told = [logs(cell) for cell in await cells_of(stage, client)]
     no_room = "[There is no room for the uploaded file 'big.bin'.]\n"
     assert told == [f"{no_room}fits\n", f"{no_room}['{fits}', 'fits.txt']\n"]
+
+
+async def test_a_picture_in_a_message_is_no_input_unless_it_is_attached(
+    stage: Stage, model: Puppet
+) -> None:
+    """ANN-08."""
+    picture = await upload(stage, "picture.png", PNG)
+    thread = await stage.thread()
+    shown: list[Content] = [ImageFileContent(ImageFile(picture)), TextContent(Text("Look."))]
+    for attachments in ([], [Attachment(picture, [AttachmentTool("code_interpreter")])]):
+        new = NewMessage(role="user", content=shown, attachments=attachments)
+        await messages.create(stage.ports, ME, thread, new)
+        client = await asked(stage, thread)
+        call = await ran(model, "import os; print(len(os.listdir()))")
+        assert call.request.messages[-1]["content"] == ("2" if attachments else "0")
+        call.say("Seen.").finish()
+        await client.stops()
 
 
 async def test_what_is_deleted_goes_from_the_sandbox(
