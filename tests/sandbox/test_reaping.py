@@ -16,6 +16,9 @@ from understudy.sandbox.client import SandboxUnavailable
 from understudy.sandbox.inside.plan import SessionPlan, ZygotePlan
 from understudy.sandbox.limits import Limits
 from understudy.sandbox.outputs import CellEnded
+from understudy.sandbox.runner import Runner, RunnerSettings
+from understudy.sandbox.serving import CLAIM_STEP_SECONDS, Doors
+from understudy.sandbox.socket_owner import SocketOwner
 from understudy.sandbox.zygote_process import Zygote
 
 from .conftest import _built
@@ -176,6 +179,18 @@ def test_a_second_runner_notices_before_it_starts_anything(
     with pytest.raises(ValueError, match="Expecting value"), second:
         pass
     assert names(folder) == {"bin"}
+
+
+async def test_a_runner_waits_for_one_that_is_just_ending(tmp_path: Path) -> None:
+    """A server that was killed is started again before its runner has let go of everything."""
+    before, after = (Doors(Runner(RunnerSettings(""))) for _ in range(2))
+    await before.claim(tmp_path / "runner.sock", SocketOwner())
+    claiming = asyncio.create_task(after.claim(tmp_path / "runner.sock", SocketOwner()))
+    done, _ = await asyncio.wait([claiming], timeout=CLAIM_STEP_SECONDS)
+    assert not done
+    await before.close()
+    await claiming
+    await after.close()
 
 
 def test_a_runner_follows_no_link_to_its_lock(

@@ -375,6 +375,28 @@ async def test_what_is_deleted_goes_from_the_sandbox(
         await session.end()
 
 
+async def test_a_runner_that_is_gone_does_not_keep_deletions_from_the_others(
+    tmp_path: Path, model: Puppet, sandbox: Station
+) -> None:
+    """Of two threads that are deleted, each is told to the runner that is there."""
+    both = Sandbox([f"unix:{tmp_path}/nobody.sock", f"unix:{sandbox.socket}"])
+    async with running_code(tmp_path, model, both) as stage:
+        tool = stage.tools["code_interpreter"]
+        assert isinstance(tool, CodeInterpreter)
+        clients = []
+        for _ in range(2):
+            clients.append(await asked(stage))
+            (await ran(model, "x = 1")).say("Done.").finish()
+            await clients[-1].stops()
+        for client in clients:
+            await threads.delete(stage.ports, ME, client.thread_id)
+        await tool.deletions.follow()
+        for client in clients:
+            session, fresh = await both.acquire(f"{ME.project_id}/{client.thread_id}")
+            assert fresh
+            await session.end()
+
+
 async def test_charts_and_files_are_made_for_the_user(stage: Stage, model: Puppet) -> None:
     """ANN-04, ANN-05, FILE-03, FILE-05, STEP-07, STR-10: images first, links annotated."""
     client = await asked(stage)

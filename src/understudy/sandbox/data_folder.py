@@ -90,7 +90,8 @@ class DataFolder:
         except BaseException as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 self._unfit.add(name)
-            await self._do(lambda: _remove(self.descriptor, name))
+            with contextlib.suppress(OSError):  # nothing that the session does hides the error
+                await self._do(lambda: _remove(self.descriptor, name))
             raise
         finally:
             os.close(file)

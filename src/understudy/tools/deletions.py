@@ -60,26 +60,35 @@ class Deletions:
             del self._sessions[next(iter(self._sessions))]
 
     async def follow_for_ever(self) -> NoReturn:
-        """Look again and again; a database or a runner that is down for a while is only logged."""
+        """Look again and again; a database that is down for a while is only logged."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.follow()
-            except (SandboxError, Unavailable, OSError) as error:
+            except (Unavailable, OSError) as error:
                 log.warning("deletions_not_followed", reason=str(error))
             except Exception:
                 log.exception("deletions_not_followed")
 
     async def follow(self) -> None:
-        """Take out of the sandbox what has no row any more. Raises SandboxError."""
+        """Take out of the sandbox what has no row any more.
+
+        It is tried once: a runner that does not answer must not keep others from being told.
+        """
         for key, session in list(self._sessions.items()):
-            if session.until < self._clock.now():
-                self._sessions.pop(key, None)
-            elif await self._is_deleted(session):
-                await self._sandbox.forget(key)
-                self._sessions.pop(key, None)
-            else:
-                await self._follow_files(key, session)
+            try:
+                await self._follow(key, session)
+            except SandboxError as error:
+                log.warning("deletion_not_followed", session=key, reason=str(error))
+
+    async def _follow(self, key: str, session: _Session) -> None:
+        if session.until < self._clock.now():
+            self._sessions.pop(key, None)
+        elif await self._is_deleted(session):
+            self._sessions.pop(key, None)
+            await self._sandbox.forget(key)
+        else:
+            await self._follow_files(key, session)
 
     async def _is_deleted(self, session: _Session) -> bool:
         scope = Scope(project_id=session.project_id)
@@ -89,5 +98,5 @@ class Deletions:
         files = [*session.file_ids]
         gone = await self._storage.missing_files(session.project_id, files) if files else []
         if gone:
-            await self._sandbox.forget_files(key, gone)
             session.file_ids.difference_update(gone)
+            await self._sandbox.forget_files(key, gone)
