@@ -14,6 +14,7 @@ from understudy.cli.check_machine import check_folder, check_search_folders
 from understudy.cli.check_models import Source, check_embedder, check_models, check_reranker
 from understudy.settings import Settings
 from understudy.upstream.chat_completions import ChatCompletions
+from understudy.upstream.connection import Connection
 from understudy.upstream.demo import Demo
 from understudy.upstream.embeddings import Embeddings
 from understudy.upstream.reranking import Reranking
@@ -181,8 +182,8 @@ async def test_models_of_search_that_answer_are_fine() -> None:
         return web.json_response({"results": [{"index": 0, "relevance_score": 0.5}]})
 
     async with loopback_serving(answer) as endpoint:
-        embedder = Embeddings("it", endpoint.url, model="embed")
-        reranker = Reranking("it", endpoint.url, model="rerank")
+        embedder = Embeddings(Connection("it", endpoint.url), model="embed")
+        reranker = Reranking(Connection("it", endpoint.url), model="rerank")
         found = [await check_embedder(embedder), await check_reranker(reranker)]
         await embedder.close()
         await reranker.close()

@@ -1,7 +1,9 @@
 """``understudy sandbox``, and what doctor, banner and demo say about the sandbox."""
 
+import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -156,6 +158,16 @@ def test_the_banner_is_there_at_once_and_the_sandbox_follows(
         assert "code_interpreter is ready: namespaces" in server.process.stdout.readline()
         ended = doctor(tmp_path, "--data-dir", "data", **uses(environment))
         assert line(ended, "Sandbox").startswith("ok")
+
+
+def test_a_runner_that_hangs_does_not_hold_the_server_up(short_folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(short_folder / "hung.sock"))
+        hung.listen()
+        runners = json.dumps([f"unix:{short_folder / 'hung.sock'}"])
+        remote = {"UNDERSTUDY_SANDBOX": "remote", "UNDERSTUDY_SANDBOX_RUNNERS": runners}
+        with serving(short_folder, **remote) as server:
+            assert "code_interpreter: starting" in server.banner
 
 
 @pytest.fixture

@@ -137,6 +137,18 @@ async def test_s5_a_very_wide_tree_is_walked_within_bounds(small: Station) -> No
     await small.check_well()
 
 
+async def test_s5_a_list_of_long_paths_is_bounded(tmp_path: Path) -> None:
+    """Each path may have 4 KiB, so that their number alone bounds nothing."""
+    deep = tmp_path.joinpath(*("d" * 200 for _ in range(5)))
+    deep.mkdir(parents=True)
+    for number in range(2000):
+        (deep / f"{number:0200}").touch()
+    folder = DataFolder(os.open(tmp_path, os.O_RDONLY), None)
+    listed = sum(len(file.path) for file in await folder.files())
+    folder.close()
+    assert MIB // 2 < listed <= MIB
+
+
 RACER = """
 import os, sys
 os.chdir(sys.argv[1])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from understudy.sandbox.inside import libc
+from understudy.sandbox.outputs import CellEnded
 
 from .attempts import ATTEMPTS, assert_stopped
 from .station import CONTAINED_BYTES, MIB, Station, Transcript, eventually, run
@@ -86,6 +87,36 @@ for _ in range(12):
             held.append(piece)
 time.sleep(1000)
 """
+
+
+LATE = """
+import os, signal, time
+held = []
+def grow(*_):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.fork(), os.fork()
+    while True:
+        held.append(b"x" * (8 << 20))
+        time.sleep(0.1)
+signal.signal(signal.SIGINT, grow)
+print("on", flush=True)
+while True:
+    time.sleep(0.01)
+"""
+
+
+async def test_r3_memory_is_bounded_when_nobody_listens_any_more(small: Station) -> None:
+    """Processes grow when their holder has gone away, together beyond what they may have."""
+    session, _ = await small.sandbox.acquire("left")
+    outputs = session.run(LATE)
+    await asyncio.wait_for(anext(outputs), 20)
+    await outputs.aclose()
+    session, fresh = await small.sandbox.acquire("left")
+    assert not fresh
+    died = await run(session, "1")
+    assert died.end == CellEnded("died", "memory"), died
+    await session.end()
+    await small.check_well()
 
 
 @pytest.mark.parametrize("flags", ["MAP_PRIVATE | mmap.MAP_ANONYMOUS", "MAP_SHARED"])

@@ -10,6 +10,7 @@ import pytest
 
 from understudy.sandbox.client import SandboxFull, SandboxUnavailable
 from understudy.sandbox.outputs import CellEnded, ProducedFile, TextOutput
+from understudy.sandbox.runner import RunnerSettings
 
 from .station import BOUND, Identity, Station, eventually, run, station
 
@@ -174,6 +175,8 @@ async def test_who_acquires_last_has_the_session(small: Station) -> None:
 
 
 async def test_idle_sessions_end_and_held_ones_stay(brief: Station) -> None:
+    """ANN-08: after an hour, where nobody asks for less."""
+    assert RunnerSettings("").idle_seconds == 3600
     held, _ = await brief.sandbox.acquire("held")
     idle, _ = await brief.sandbox.acquire("idle")
     await run(held, "x = 1")
@@ -191,6 +194,66 @@ async def test_when_all_are_held_nobody_else_gets_one(brief: Station) -> None:
             await brief.sandbox.acquire("one-more")
     async with brief.session("one-more") as session:
         assert (await run(session, "print(1)")).text == "1\n"
+
+
+@pytest.fixture
+def four(
+    environment: Path, identity: Identity, open_folder: Path, request: pytest.FixtureRequest
+) -> Iterator[Station]:
+    """A runner with four sessions."""
+    folder = open_folder / f"{identity}-{request.node.originalname[-20:]}"
+    with station(folder, environment, identity, "--sessions-max", "4", "--warm", "0") as running:
+        yield running
+
+
+async def is_there(runner: Station, *keys: str) -> list[bool]:
+    """Say which sessions still have their state."""
+    there = []
+    for key in keys:
+        session, fresh = await runner.sandbox.acquire(key, key[0])
+        there.append(not fresh)
+        await session.release()
+    return there
+
+
+async def open_idle(runner: Station, *keys: str) -> None:
+    for key in keys:
+        session, _ = await runner.sandbox.acquire(key, key[0])
+        await session.release()
+
+
+async def test_who_holds_most_makes_room(four: Station) -> None:
+    await open_idle(four, "a1", "b1", "b2", "b3", "c1")
+    assert await is_there(four, "a1", "b3", "b2", "c1") == [True] * 4
+    await open_idle(four, "c2")
+    assert await is_there(four, "a1", "c2", "c1") == [True] * 3, "b had most"
+
+
+async def test_nobody_drives_out_one_who_holds_fewer(four: Station) -> None:
+    await open_idle(four, "a1")
+    held = [await four.sandbox.acquire(f"b{number}", "b") for number in range(3)]
+    with pytest.raises(SandboxFull):
+        await four.sandbox.acquire("b3", "b")
+    assert await is_there(four, "a1") == [True]
+    for session, _ in held:
+        await session.release()
+    await open_idle(four, "b3", "b4")
+    assert await is_there(four, "a1", "b4", "b3") == [True] * 3, "b made room for itself"
+
+
+async def test_a_session_can_be_forgotten_by_its_key(small: Station) -> None:
+    session, _ = await small.sandbox.acquire("forgotten")
+    outputs = session.run("print('on')\nwhile True: pass")
+    await asyncio.wait_for(anext(outputs), BOUND)
+    await small.sandbox.forget("forgotten")
+    await small.sandbox.forget("never heard of")
+    with pytest.raises(SandboxUnavailable):
+        async for _ in outputs:
+            pass
+    again, fresh = await small.sandbox.acquire("forgotten")
+    assert fresh
+    await again.end()
+    await session.release()
 
 
 async def test_many_sessions_at_once_keep_apart(small: Station) -> None:

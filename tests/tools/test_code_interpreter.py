@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.engine.puppet import BOUND, Call, Puppet
 from tests.engine.stage import ME, Client, F, Stage, staged
@@ -17,17 +18,23 @@ from tests.sandbox.conftest import _built
 from tests.sandbox.station import IDENTITIES, Station, eventually, station
 from tests.sandbox.test_refusals import MOUNT, without
 from understudy.clock import Clock, ManualClock, SystemClock
-from understudy.operations import files, threads
+from understudy.operations import files, messages, threads
 from understudy.operations.files import Received
 from understudy.sandbox.client import Sandbox
+from understudy.storage.thread_steps import BYTES_MAX, latest_steps
 from understudy.tools.code_interpreter import STATE_GONE, CodeInterpreter
 from understudy.wire.deltas import CodeInterpreterToolCallDelta, LogsOutputDelta, StepDelta
 from understudy.wire.events import RunEvent
 from understudy.wire.objects.files import File
 from understudy.wire.objects.messages import (
+    Attachment,
+    AttachmentTool,
+    Content,
     FilePathAnnotation,
+    ImageFile,
     ImageFileContent,
     Message,
+    Text,
     TextContent,
 )
 from understudy.wire.objects.runs import Run
@@ -45,6 +52,7 @@ from understudy.wire.objects.tools import (
     ToolResources,
 )
 from understudy.wire.params.files import NewFile
+from understudy.wire.params.messages import NewMessage
 from understudy.wire.params.threads import NewThread
 
 CODE = CodeInterpreterTool()
@@ -305,6 +313,90 @@ async def test_input_files_lie_under_their_ids_and_names(stage: Stage, model: Pu
     assert not cell.files
 
 
+async def test_an_input_without_room_is_sent_once_and_told_of_each_time(
+    tmp_path: Path, model: Puppet
+) -> None:
+    options = ("--warm", "0", "--disk-mib", "8")
+    with station(tmp_path / "s", _built("minimal"), IDENTITIES[0], *options) as small:
+        async with running_code(tmp_path, model, small.sandbox) as stage:
+            big = await upload(stage, "big.bin", bytes(10 << 20))
+            fits = await upload(stage, "fits.txt", b"fits")
+            client = await asked(stage, await thread_with(stage, big, fits))
+            call = await ran(model, "print(open('fits.txt').read())")
+            # Whoever read it again would find nothing, and so nothing to tell.
+            await stage.ports.files.delete(big)
+            call.run("import os; print(sorted(os.listdir()))").finish("tool_calls")
+            (await model.called()).say("Read.").finish()
+            await client.stops()
+            told = [logs(cell) for cell in await cells_of(stage, client)]
+    no_room = "[There is no room for the uploaded file 'big.bin'.]\n"
+    assert told == [f"{no_room}fits\n", f"{no_room}['{fits}', 'fits.txt']\n"]
+
+
+async def test_a_picture_in_a_message_is_no_input_unless_it_is_attached(
+    stage: Stage, model: Puppet
+) -> None:
+    """ANN-08."""
+    picture = await upload(stage, "picture.png", PNG)
+    thread = await stage.thread()
+    shown: list[Content] = [ImageFileContent(ImageFile(picture)), TextContent(Text("Look."))]
+    for attachments in ([], [Attachment(picture, [AttachmentTool("code_interpreter")])]):
+        new = NewMessage(role="user", content=shown, attachments=attachments)
+        await messages.create(stage.ports, ME, thread, new)
+        client = await asked(stage, thread)
+        call = await ran(model, "import os; print(len(os.listdir()))")
+        assert call.request.messages[-1]["content"] == ("2" if attachments else "0")
+        call.say("Seen.").finish()
+        await client.stops()
+
+
+async def test_what_is_deleted_goes_from_the_sandbox(
+    tmp_path: Path, model: Puppet, sandbox: Station
+) -> None:
+    """THR-05, FILE-07: the session of the thread, and the copies of a file under both names."""
+    async with running_code(tmp_path, model, sandbox.sandbox) as stage:
+        tool = stage.tools["code_interpreter"]
+        assert isinstance(tool, CodeInterpreter)
+        one, two = [await upload(stage, f"{name}.csv", b"a") for name in ("one", "two")]
+        client = await asked(stage, await thread_with(stage, one, two))
+        (await ran(model, "open('one.txt', 'w').write('one')")).say("Read.").finish()
+        await client.stops()
+        await files.delete(stage.ports, ME, one)
+        await tool.deletions.follow()
+        key = f"{ME.project_id}/{client.thread_id}"
+        session, fresh = await sandbox.sandbox.acquire(key)
+        assert not fresh
+        assert {file.path for file in await session.files()} == {two, "two.csv", "one.txt"}
+        await session.release()
+        await threads.delete(stage.ports, ME, client.thread_id)
+        await tool.deletions.follow()
+        session, fresh = await sandbox.sandbox.acquire(key)
+        assert fresh
+        await session.end()
+
+
+async def test_a_runner_that_is_gone_does_not_keep_deletions_from_the_others(
+    tmp_path: Path, model: Puppet, sandbox: Station
+) -> None:
+    """Of two threads that are deleted, each is told to the runner that is there."""
+    both = Sandbox([f"unix:{tmp_path}/nobody.sock", f"unix:{sandbox.socket}"])
+    async with running_code(tmp_path, model, both) as stage:
+        tool = stage.tools["code_interpreter"]
+        assert isinstance(tool, CodeInterpreter)
+        clients = []
+        for _ in range(2):
+            clients.append(await asked(stage))
+            (await ran(model, "x = 1")).say("Done.").finish()
+            await clients[-1].stops()
+        for client in clients:
+            await threads.delete(stage.ports, ME, client.thread_id)
+        await tool.deletions.follow()
+        for client in clients:
+            session, fresh = await both.acquire(f"{ME.project_id}/{client.thread_id}")
+            assert fresh
+            await session.end()
+
+
 async def test_charts_and_files_are_made_for_the_user(stage: Stage, model: Puppet) -> None:
     """ANN-04, ANN-05, FILE-03, FILE-05, STEP-07, STR-10: images first, links annotated."""
     client = await asked(stage)
@@ -363,6 +455,22 @@ async def test_a_later_run_links_to_files_of_an_earlier_one(stage: Stage, model:
     (link,) = body.text.annotations
     assert isinstance(link, FilePathAnnotation)
     assert (await downloaded(stage, link.file_path.file_id))[1] == b"new"
+
+
+async def test_what_is_read_of_earlier_steps_is_bounded(stage: Stage, model: Puppet) -> None:
+    """The latest are read, as many as can be decoded in passing."""
+    thread = await stage.thread()
+    for run in range(3):
+        client = await asked(stage, thread)
+        for number in range(6):
+            call = await model.called()
+            call.run(f"print({run}, {number}, 'x' * 250_000)").finish("tool_calls")
+        (await model.called()).say("Long.").finish()
+        await client.stops()
+    steps = await latest_steps(stage.ports.storage, ME.project_id, thread)
+    cells = [cell for step in steps for cell in in_step(step)]
+    assert logs(cells[-1]).startswith("2 5 ")
+    assert BYTES_MAX // 2 < sum(len(logs(cell)) for cell in cells) <= BYTES_MAX
 
 
 async def test_cells_and_functions_of_one_turn_share_a_step(stage: Stage, model: Puppet) -> None:
@@ -509,9 +617,31 @@ async def test_a_host_that_cannot_isolate_fails_the_run_at_once(
             assert model.calls == 0
 
 
+async def test_what_clients_are_told_of_a_refusal_names_no_path_of_the_host(
+    tmp_path: Path, model: Puppet
+) -> None:
+    """The doctor and the log name it; the message has stage, error number and remedy."""
+    environment = _built("minimal")
+    nowhere = ("--environment", f"{tmp_path}/nowhere", "--warm", "0")
+    own_fault = lambda: None  # noqa: E731 - the host is as it is, and the test is not skipped
+    broken = station(tmp_path / "s", environment, IDENTITIES[0], *nowhere, enter=own_fault)
+    with broken as running, capture_logs() as logged:
+        assert str(tmp_path) in running.report["refusal"]["detail"]
+        async with running_code(tmp_path, model, running.sandbox) as stage:
+            reason = reason_of(await (await asked(stage)).stops())
+    for part in ("'environment'", f"errno {errno.ENOENT}", "understudy sandbox install"):
+        assert part in reason
+    assert str(tmp_path) not in reason
+    assert any(str(tmp_path) in str(entry.get("reason")) for entry in logged)
+
+
 async def test_no_runner_fails_the_run(tmp_path: Path, model: Puppet) -> None:
     nobody = Sandbox([f"unix:{tmp_path}/nobody.sock"])
     async with running_code(tmp_path, model, nobody, patience_seconds=0) as stage:
         client = await asked(stage)
-        assert "No sandbox runner" in reason_of(await client.stops())
+        with capture_logs() as logged:
+            reason = reason_of(await client.stops())
+        assert "No sandbox runner" in reason
+        assert str(tmp_path) not in reason
+        assert any(str(tmp_path) in str(entry.get("reason")) for entry in logged)
         assert model.calls == 0

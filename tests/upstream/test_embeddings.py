@@ -13,13 +13,14 @@ from aiohttp import web
 from understudy.app.models import open_embedder, open_reranker
 from understudy.errors import Misconfigured, UpstreamBusy, UpstreamError
 from understudy.settings import Settings, load_settings
+from understudy.upstream.connection import Connection
 from understudy.upstream.embeddings import Embeddings, unit_vector
 
 from .loopback import KEY, Handler, Loopback, free_port, hang, replying, reset, serving
 
 
 def embeddings(server: Loopback, **settings: Any) -> Embeddings:
-    return Embeddings("loop", server.url, KEY, **{"model": "m", **settings})
+    return Embeddings(Connection("loop", server.url, KEY), **{"model": "m", **settings})
 
 
 def answer(*vectors: Any) -> bytes:
@@ -187,7 +188,7 @@ async def test_refusals_and_broken_connections_are_errors() -> None:
 
 
 async def test_a_server_that_is_not_there_is_an_error() -> None:
-    model = Embeddings("gone", f"http://127.0.0.1:{free_port()}/v1", model="m")
+    model = Embeddings(Connection("gone", f"http://127.0.0.1:{free_port()}/v1"), model="m")
     with pytest.raises(UpstreamError, match="cannot be reached"):
         await model.embed(["a"])
     await model.close()

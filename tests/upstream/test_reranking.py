@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from understudy.errors import UpstreamBusy, UpstreamError
+from understudy.upstream.connection import Connection
 from understudy.upstream.reranking import Reranking
 
 from .loopback import KEY, Handler, replying, serving
@@ -23,7 +24,7 @@ def ranking(*scores: float) -> bytes:
 async def scores(handler: Handler, *texts: str) -> tuple[Sequence[float], list[dict[str, Any]]]:
     """Return the scores and the requests that were made."""
     async with serving(handler) as server:
-        model = Reranking("loop", server.url, KEY, model="m")
+        model = Reranking(Connection("loop", server.url, KEY), model="m")
         try:
             return await model.rerank("q", texts), server.bodies
         finally:
@@ -44,7 +45,7 @@ async def test_logits_become_scores_and_are_remembered_as_logits() -> None:
         return web.Response(body=next(answers))
 
     async with serving(handler) as server:
-        model = Reranking("loop", server.url, KEY, model="m")
+        model = Reranking(Connection("loop", server.url, KEY), model="m")
         first = await model.rerank("q", ["a", "b", "c"])
         second = await model.rerank("q", ["a", "b"])
         await model.close()
@@ -62,7 +63,7 @@ async def test_text_embeddings_inference_is_asked_in_its_own_form() -> None:
         return web.json_response([{"index": 1, "score": 0.8}, {"index": 0, "score": 0.2}])
 
     async with serving(handler) as server:
-        model = Reranking("loop", server.url, KEY, model="m")
+        model = Reranking(Connection("loop", server.url, KEY), model="m")
         assert await model.rerank("q", ["a", "b"]) == [0.2, 0.8]
         assert await model.rerank("q", ["a", "b"]) == [0.2, 0.8]
         await model.close()

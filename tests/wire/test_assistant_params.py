@@ -21,6 +21,7 @@ from understudy.wire.objects.tools import (
     ResponseFormat,
     ToolResources,
 )
+from understudy.wire.objects.vector_stores import StaticChunking
 from understudy.wire.params.assistants import (
     AssistantChanges,
     NewAssistant,
@@ -29,7 +30,7 @@ from understudy.wire.params.assistants import (
     parse_modify,
 )
 from understudy.wire.params.response_formats import check_response_format
-from understudy.wire.params.vector_stores import NewVectorStore, StaticChunking
+from understudy.wire.params.vector_stores import NewVectorStore
 
 
 def _created(era: Era = "v2", **params: Any) -> NewAssistant:

@@ -8,6 +8,7 @@ import pytest
 from msgspec import UNSET
 
 from understudy.errors import InvalidRequest
+from understudy.wire.objects.vector_stores import StaticChunking
 from understudy.wire.params.filters import Equal
 from understudy.wire.params.pages import (
     StoreFilesPage,
@@ -23,7 +24,6 @@ from understudy.wire.params.vector_store_files import (
 from understudy.wire.params.vector_store_search import Search, parse_search
 from understudy.wire.params.vector_stores import (
     NewVectorStore,
-    StaticChunking,
     VectorStoreChanges,
     parse_create,
     parse_modify,

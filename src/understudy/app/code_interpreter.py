@@ -1,17 +1,27 @@
 """Opens the code interpreter, with a runner of our own or with others'."""
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
 from understudy.operations.ports import Ports
 from understudy.sandbox.client import Sandbox
-from understudy.sandbox.own_runner import is_installed, make_socket_folder, own_runner
+from understudy.sandbox.own_runner import (
+    is_installed,
+    make_socket_folder,
+    own_runner,
+    own_sandbox,
+)
 from understudy.sandbox.refusal import Refusal
 from understudy.settings import Settings
 from understudy.tools.base import HostedTool
 from understudy.tools.code_interpreter import CodeInterpreter, unavailable
 from understudy.tools.refused import Refused
+
+log = structlog.get_logger("understudy")
 
 
 @asynccontextmanager
@@ -21,8 +31,8 @@ async def code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
     if settings.sandbox == "off":
         yield Refused("code_interpreter", "The code interpreter is off on this server.")
     elif settings.sandbox == "remote":
-        secret = settings.sandbox_secret.get_secret_value() if settings.sandbox_secret else ""
-        yield _with_runners(ports, Sandbox(settings.sandbox_runners, secret))
+        async with _with_runners(ports, sandbox_of(settings)) as tool:
+            yield tool
     elif not is_installed(settings.kernels_folder):
         refusal = Refusal("environment", errno.ENOENT, str(settings.kernels_folder))
         yield Refused("code_interpreter", unavailable(refusal))
@@ -30,20 +40,37 @@ async def code_interpreter(ports: Ports) -> AsyncIterator[HostedTool]:
         yield Refused("code_interpreter", unavailable(trouble))
     else:
         options = settings.sandbox_options
-        async with own_runner(
-            settings.data_dir, settings.kernels_folder.absolute(), options
-        ) as sandbox:
-            yield _with_runners(ports, sandbox)
+        async with (
+            own_runner(settings.data_dir, settings.kernels_folder.absolute(), options) as sandbox,
+            _with_runners(ports, sandbox) as tool,
+        ):
+            yield tool
 
 
-def _socket_trouble(settings: Settings) -> str | None:
+def sandbox_of(settings: Settings) -> Sandbox:
+    """Return the way to the runners that the settings name, whether or not they run."""
+    if settings.sandbox == "own":
+        return own_sandbox(settings.data_dir)
+    secret = settings.sandbox_secret.get_secret_value() if settings.sandbox_secret else ""
+    return Sandbox(settings.sandbox_runners, secret)
+
+
+def _socket_trouble(settings: Settings) -> Refusal | None:
     """Return why our own runner cannot listen; a server without it is still a server."""
     try:
         make_socket_folder(settings.data_dir)
     except OSError as error:
-        return str(error)
+        log.warning("sandbox_cannot_listen", reason=str(error))
+        return Refusal("socket", error.errno or 0)
     return None
 
 
-def _with_runners(ports: Ports, sandbox: Sandbox) -> CodeInterpreter:
-    return CodeInterpreter(sandbox, ports.storage, ports.files, ports.clock, ports.settings)
+@asynccontextmanager
+async def _with_runners(ports: Ports, sandbox: Sandbox) -> AsyncIterator[CodeInterpreter]:
+    tool = CodeInterpreter(sandbox, ports.storage, ports.files, ports.clock, ports.settings)
+    following = asyncio.create_task(tool.deletions.follow_for_ever(), name="sandbox deletions")
+    try:
+        yield tool
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)

@@ -4,6 +4,7 @@ from understudy.settings import Settings, UpstreamSettings
 from understudy.upstream.base import Embedder, Reranker, Upstream
 from understudy.upstream.catalogue import Catalogue, Entry
 from understudy.upstream.chat_completions import ChatCompletions
+from understudy.upstream.connection import Connection
 from understudy.upstream.demo import Demo
 from understudy.upstream.embeddings import Embeddings
 from understudy.upstream.reranking import Reranking
@@ -46,11 +47,7 @@ def open_embedder(settings: Settings) -> Embedder | None:
     for one in settings.endpoints:
         if one.embedding_model:
             return Embeddings(
-                one.name,
-                one.base_url,
-                one.secret(),
-                model=one.embedding_model,
-                dimensions=one.embedding_dimensions,
+                _connection(one), model=one.embedding_model, dimensions=one.embedding_dimensions
             )
     return None
 
@@ -59,5 +56,9 @@ def open_reranker(settings: Settings) -> Reranker | None:
     """Build the first reranking model that an upstream has, if one has any."""
     for one in settings.endpoints:
         if one.rerank_model:
-            return Reranking(one.name, one.base_url, one.secret(), model=one.rerank_model)
+            return Reranking(_connection(one), model=one.rerank_model)
     return None
+
+
+def _connection(one: UpstreamSettings) -> Connection:
+    return Connection(one.name, one.base_url, one.secret())

@@ -11,8 +11,8 @@ from understudy.settings import Settings, without_password
 
 MODELS_SHOWN = 8
 STARTING = "starting"
-# The server starts whether or not an endpoint lists its models in this time.
-MODELS_WAIT_SECONDS = 0.5
+# The server starts whether or not endpoints and runners have answered in this time.
+ANSWER_SECONDS_MAX = 0.5
 
 
 async def show_banner(settings: Settings, ports: Ports, port: int, new_key: str | None) -> None:
@@ -57,7 +57,7 @@ def _add_places(table: Table, settings: Settings) -> None:
 
 
 async def show_sandbox(settings: Settings) -> None:
-    """Print how the sandbox stands, once a runner that is starting with the server has said it."""
+    """Print how the sandbox stands, once a runner that was slower than the server has said it."""
     if await _sandbox(settings) == STARTING:
         standing = await wait_for_answer(settings)
         _console().print(f"code_interpreter is {standing}", markup=False)
@@ -80,10 +80,14 @@ def _tools(settings: Settings) -> str:
 
 
 async def _sandbox(settings: Settings) -> str:
-    """Say in a few words how the sandbox stands; the server's own is asked again when it is up."""
+    """Say in a few words how the sandbox stands; who has not answered yet is asked again later."""
     if not settings.worker:
         return "as the worker has it"
-    standing = await look(settings)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            standing = await look(settings)
+    except TimeoutError:
+        return STARTING
     if standing.state == "no answer" and settings.sandbox == "own":
         return STARTING
     return f"{standing} ({standing.mend})" if standing.state == "not installed" else str(standing)
@@ -91,7 +95,7 @@ async def _sandbox(settings: Settings) -> str:
 
 async def _models(ports: Ports) -> str:
     try:
-        async with asyncio.timeout(MODELS_WAIT_SECONDS):
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
             names = [model.id for model in await ports.models.models()]
     except TimeoutError:
         return "an endpoint does not answer yet (ask understudy doctor)"

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from understudy.app.code_interpreter import sandbox_of
 from understudy.cli.finding import Finding, ok, problem, warning
 from understudy.sandbox import probing
-from understudy.sandbox.client import Sandbox
 from understudy.sandbox.install import SIZES, is_current
-from understudy.sandbox.own_runner import is_installed, socket_path
+from understudy.sandbox.own_runner import is_installed
 from understudy.settings import Settings
 
 LOOK_AGAIN_SECONDS = 0.2
@@ -38,7 +38,7 @@ async def look(settings: Settings) -> Standing:
         return Standing("off")
     if settings.sandbox == "own" and not is_installed(settings.kernels_folder):
         return Standing("not installed", mend="understudy sandbox install")
-    return _of_all(await _runners(settings).report())
+    return _of_all(await sandbox_of(settings).report())
 
 
 async def wait_for_answer(settings: Settings) -> Standing:
@@ -57,13 +57,6 @@ async def check_sandbox(settings: Settings) -> Finding:
     if standing.state == "no answer" and settings.sandbox == "own":
         standing = await _probed(settings)
     return _finding(standing, settings)
-
-
-def _runners(settings: Settings) -> Sandbox:
-    if settings.sandbox == "own":
-        return Sandbox([f"unix:{socket_path(settings.data_dir)}"])
-    secret = settings.sandbox_secret.get_secret_value() if settings.sandbox_secret else ""
-    return Sandbox(settings.sandbox_runners, secret)
 
 
 async def _probed(settings: Settings) -> Standing:

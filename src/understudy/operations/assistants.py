@@ -8,7 +8,6 @@ from msgspec.structs import asdict, replace
 
 from understudy.errors import InvalidRequest, NotFound
 from understudy.ids import new_id
-from understudy.operations.file_uses import resource_files
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import find, missing_files_refused, page, retried
 from understudy.operations.refusals import no_such, no_such_model
@@ -36,7 +35,7 @@ async def create(ports: Ports, caller: Caller, new: NewAssistant) -> Row:
     if not ports.models.knows(new.model):
         raise no_such_model(new.model)
     check_response_format(new.response_format, new.tools)
-    await missing_files_refused(ports, caller, resource_files(new.tool_resources) + new.file_ids)
+    await missing_files_refused(ports, caller, new.tool_resources.file_ids + new.file_ids)
     await missing_stores_refused(ports, caller, new.tool_resources)
     return await retried(partial(_create, ports, caller, new))
 
@@ -90,7 +89,7 @@ def _assistant(new: NewAssistant, resources: ToolResources, now: int) -> Assista
 
 
 def _uses(assistant: Assistant, file_ids: tuple[str, ...]) -> tuple[str, ...]:
-    return (*resource_files(assistant.tool_resources), *file_ids)
+    return (*assistant.tool_resources.file_ids, *file_ids)
 
 
 def _for_tools(resources: ToolResources, tools: Sequence[Tool]) -> ToolResources:
@@ -135,7 +134,7 @@ async def modify(
 async def _refuse_unknown_files(ports: Ports, caller: Caller, changes: AssistantChanges) -> None:
     named = [] if changes.file_ids is UNSET else [*changes.file_ids]
     if isinstance(changes.tool_resources, ToolResources):
-        named += resource_files(changes.tool_resources)
+        named += changes.tool_resources.file_ids
     await missing_files_refused(ports, caller, named)
 
 

@@ -8,11 +8,6 @@ from understudy.wire.objects.threads import Thread
 from understudy.wire.objects.tools import CodeInterpreterResources, ToolResources
 
 
-def resource_files(resources: ToolResources) -> list[str]:
-    """Return the files that the code interpreter finds."""
-    return resources.code_interpreter.file_ids if resources.code_interpreter else []
-
-
 def message_files(message: Message) -> tuple[str, ...]:
     """Return the files that a message shows or brings."""
     images = (p.image_file.file_id for p in message.content if isinstance(p, ImageFileContent))
@@ -21,9 +16,9 @@ def message_files(message: Message) -> tuple[str, ...]:
 
 def without_resource(resources: ToolResources, file_id: str) -> ToolResources:
     """Return the resources without the file."""
-    if file_id not in resource_files(resources):
+    if file_id not in resources.file_ids:
         return resources
-    left = [one for one in resource_files(resources) if one != file_id]
+    left = [one for one in resources.file_ids if one != file_id]
     return replace(resources, code_interpreter=CodeInterpreterResources(left))
 
 

@@ -5,7 +5,6 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from understudy.operations.file_uses import resource_files
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import find, missing_files_refused
 from understudy.operations.refusals import not_for_retrieval
@@ -69,7 +68,7 @@ async def share_files(
         id=thread_id,
         read=row,
         body=encode(replace(thread, tool_resources=resources)),
-        uses=tuple(resource_files(resources)),
+        uses=tuple(resources.file_ids),
     )
     return (*changes, order)
 
@@ -100,7 +99,7 @@ def _with_code_files(resources: ToolResources, messages: Sequence[NewMessage]) -
     added = [*_attached(messages, "code_interpreter"), *_v1_files(messages)]
     if not added:
         return resources
-    file_ids = dict.fromkeys([*resource_files(resources), *added])
+    file_ids = dict.fromkeys([*resources.file_ids, *added])
     return replace(resources, code_interpreter=CodeInterpreterResources([*file_ids]))
 
 

@@ -6,7 +6,6 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from understudy.ids import new_id
-from understudy.operations.file_uses import resource_files
 from understudy.operations.messages import message_insert
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.reading import change, find, missing_files_refused, page, retried
@@ -38,7 +37,7 @@ async def prepare(
 ) -> tuple[Thread, tuple[Change, ...]]:
     """Return a new thread, and what has to be written for it. Raises before anything is."""
     await check_files(ports, caller, new.messages)
-    await missing_files_refused(ports, caller, resource_files(new.tool_resources))
+    await missing_files_refused(ports, caller, new.tool_resources.file_ids)
     await missing_stores_refused(ports, caller, new.tool_resources)
     resources, stores = await first_resources(
         ports, caller, new.tool_resources, new.new_vector_stores, new.messages
@@ -55,7 +54,7 @@ async def prepare(
         id=thread.id,
         created_at=thread.created_at,
         body=encode(thread),
-        uses=tuple(resource_files(thread.tool_resources)),
+        uses=tuple(thread.tool_resources.file_ids),
     )
     messages = (message_insert(ports, caller, thread.id, one)[1] for one in new.messages)
     return thread, (*stores, insert, *messages)
@@ -76,7 +75,7 @@ async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadCh
     """Change metadata and tool resources (THR-04)."""
     if isinstance(changes.tool_resources, ToolResources):
         before = decode_thread((await get(ports, caller, thread_id)).body).tool_resources
-        await missing_files_refused(ports, caller, resource_files(changes.tool_resources))
+        await missing_files_refused(ports, caller, changes.tool_resources.file_ids)
         await missing_stores_refused(ports, caller, changes.tool_resources, before)
 
     def decide(row: Row) -> Replace:
@@ -87,7 +86,7 @@ async def modify(ports: Ports, caller: Caller, thread_id: str, changes: ThreadCh
             id=thread_id,
             read=row,
             body=encode(thread),
-            uses=tuple(resource_files(thread.tool_resources)),
+            uses=tuple(thread.tool_resources.file_ids),
         )
 
     return await change(ports, caller, partial(get, ports, caller, thread_id), decide)

@@ -25,11 +25,6 @@ Supplied = tuple[ToolResources, tuple[Change, ...]]
 _INGESTIBLE_AGAIN = ("failed", "cancelled")
 
 
-def named_stores(resources: ToolResources) -> list[str]:
-    """Return the stores that file_search looks into."""
-    return resources.file_search.vector_store_ids if resources.file_search else []
-
-
 async def missing_stores_refused(
     ports: Ports, caller: Caller, given: ToolResources, before: ToolResources | None = None
 ) -> None:
@@ -37,8 +32,8 @@ async def missing_stores_refused(
 
     A store that was named ``before`` may be gone: whoever sends back what was read may do so.
     """
-    known = named_stores(before) if before else []
-    for store_id in named_stores(given):
+    known = before.vector_store_ids if before else []
+    for store_id in given.vector_store_ids:
         if store_id not in known:
             await find(ports, caller, "vector_store", store_id)
 
@@ -80,7 +75,7 @@ async def leave(
     project_id, now = caller.project_id, ports.now
     orders = [
         RemoveEntry(project_id=project_id, store_id=store_id, file_id=file_id, now=now)
-        for store_id in named_stores(resources)
+        for store_id in resources.vector_store_ids
         for file_id in file_ids
         if await ports.storage.entry(project_id, store_id, file_id)
     ]
@@ -97,7 +92,7 @@ async def write(ports: Ports, *changes: Change) -> Written:
 
 async def _usable_store(ports: Ports, caller: Caller, resources: ToolResources) -> str | None:
     scope = Scope(project_id=caller.project_id)
-    for store_id in named_stores(resources):
+    for store_id in resources.vector_store_ids:
         row = await ports.storage.fetch("vector_store", scope, store_id)
         if row is not None and not has_expired(decode_vector_store(row.body), ports.now):
             return store_id

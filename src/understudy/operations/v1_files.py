@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from understudy.operations.file_uses import resource_files
 from understudy.operations.ports import Caller, Ports
 from understudy.operations.refusals import cannot_index
 from understudy.operations.searchable import unreadable
@@ -58,7 +57,7 @@ async def follow(
 def _with_code_files(resources: ToolResources, before: V1Files, after: V1Files) -> ToolResources:
     old, new = before.used_by(CodeInterpreterTool), after.used_by(CodeInterpreterTool)
     leaving = {*_missing(old, new), *_missing(before.file_ids, after.file_ids)}
-    held = resource_files(resources)
+    held = resources.file_ids
     kept = [one for one in held if one not in leaving]
     file_ids = [*dict.fromkeys([*kept, *_missing(new, old)])]
     if file_ids == held:

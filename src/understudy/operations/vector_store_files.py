@@ -22,12 +22,11 @@ from understudy.storage.records import (
 from understudy.wire.encoding import encode
 from understudy.wire.objects.vector_stores import (
     Attributes,
-    StaticSizes,
+    StaticChunking,
     StaticStrategy,
     VectorStoreFile,
 )
 from understudy.wire.params.vector_store_files import NewStoreFile
-from understudy.wire.params.vector_stores import StaticChunking
 
 FILES_MAX = 10_000
 
@@ -49,7 +48,7 @@ async def create(ports: Ports, caller: Caller, store_id: str, new: NewStoreFile)
             id=new.file_id,
             created_at=now,
             vector_store_id=store_id,
-            chunking_strategy=_strategy(new.chunking),
+            chunking_strategy=StaticStrategy(static=new.chunking),
             attributes=new.attributes,
         )
         answers = caller.answers("vector_store_file", encode(file), (), now)
@@ -174,15 +173,6 @@ def shown(entry: StoredEntry) -> VectorStoreFile:
         vector_store_id=entry.store_id,
         status=entry.status,
         last_error=entry.error,
-        chunking_strategy=_strategy(chunking),
+        chunking_strategy=StaticStrategy(static=chunking),
         attributes=entry.attributes,
-    )
-
-
-def _strategy(chunking: StaticChunking) -> StaticStrategy:
-    return StaticStrategy(
-        static=StaticSizes(
-            max_chunk_size_tokens=chunking.max_chunk_size_tokens,
-            chunk_overlap_tokens=chunking.chunk_overlap_tokens,
-        )
     )

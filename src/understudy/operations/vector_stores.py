@@ -18,14 +18,11 @@ from understudy.wire.objects.vector_stores import (
     Attributes,
     ExpiresAfter,
     FileCounts,
+    StaticChunking,
     StoreStatus,
     VectorStore,
 )
-from understudy.wire.params.vector_stores import (
-    NewVectorStore,
-    StaticChunking,
-    VectorStoreChanges,
-)
+from understudy.wire.params.vector_stores import NewVectorStore, VectorStoreChanges
 
 _READ_AT_ONCE = 100
 

@@ -12,6 +12,7 @@ from understudy.sandbox import http_door
 from understudy.sandbox.frame_reading import Malformed, read_frame
 from understudy.sandbox.frames import Kind, pack
 from understudy.sandbox.outputs import (
+    AbsentFiles,
     CellEnded,
     ImageOutput,
     ImageType,
@@ -81,10 +82,11 @@ class Sandbox:
         self._addresses = tuple(addresses)
         self._secret = secret
 
-    async def acquire(self, key: str) -> tuple["Session", bool]:
+    async def acquire(self, key: str, owner: str = "") -> tuple["Session", bool]:
         """Return the session of the key, and whether it is a new one without any state.
 
-        Whoever held it before loses it. Raises SandboxError.
+        Whoever held it before loses it. Where all sessions are taken, idle ones of the ``owner``
+        who has most make room. Raises SandboxError.
         """
         trouble: SandboxError | None = None
         for address in _ranked(self._addresses, key):
@@ -94,7 +96,7 @@ class Sandbox:
                 trouble = unavailable
                 continue
             try:
-                answer = await line.ask(do="acquire", key=key)
+                answer = await line.ask(do="acquire", key=key, owner=owner)
             except SandboxError as error:
                 line.close()
                 trouble = error
@@ -106,21 +108,36 @@ class Sandbox:
         assert trouble
         raise trouble
 
+    async def forget(self, key: str) -> None:
+        """End the session of the key, wherever it is. Raises SandboxError, of one after all."""
+        await self._ask_all(do="forget", key=key)
+
+    async def forget_files(self, key: str, names: Sequence[str]) -> None:
+        """Remove files that were put, with their second names. Raises SandboxError likewise."""
+        await self._ask_all(do="forget", key=key, names=[*names])
+
     async def report(self, *, probe: bool = False) -> list[dict[str, Any]]:
         """Return what each runner says of itself, after a new self-test if asked for."""
         asked = (self._report(address, probe=probe) for address in self._addresses)
         return list(await asyncio.gather(*asked))
 
+    async def _ask_all(self, **order: Any) -> None:
+        asked = (self._ask(one, **order) for one in self._addresses)
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
+
     async def _report(self, address: str, *, probe: bool) -> dict[str, Any]:
         try:
-            return {"address": address} | await self._asked(address, probe=probe)
+            told = await self._ask(address, do="probe" if probe else "report")
+            return {"address": address} | told
         except SandboxError as trouble:
             return {"address": address, "ok": False, "unavailable": str(trouble)}
 
-    async def _asked(self, address: str, *, probe: bool) -> dict[str, Any]:
+    async def _ask(self, address: str, **order: Any) -> dict[str, Any]:
         line = await _Line.open(address, self._secret)
         try:
-            return await line.ask(do="probe" if probe else "report")
+            return await line.ask(**order)
         finally:
             line.close()
 
@@ -173,6 +190,15 @@ class Session:
         self._line.write(Kind.END, b"")
         answer = await self._line.answer()
         return int(answer["size"])
+
+    async def link_file(self, name: str, target: str) -> None:
+        """Give a file that was put a second name. Raises FileRefused."""
+        await self._line.ask(do="link", name=name, target=target)
+
+    async def absent_files(self, names: Sequence[str]) -> AbsentFiles:
+        """Return which of these files are not in /mnt/data."""
+        answer = await self._line.ask(do="absent", names=[*names])
+        return AbsentFiles(frozenset(answer["gone"]), frozenset(answer["unfit"]))
 
     async def get_file(self, path: str, bytes_max: int) -> AsyncGenerator[bytes]:
         """Yield a file below /mnt/data, at most so many bytes. Raises FileRefused."""

@@ -3,13 +3,16 @@
 One connection holds at most one session. The client sends an ORDER (JSON with ``do``) or a CELL
 (code) and the runner answers each with frames that end in ANSWER, or in REFUSAL with the reason:
 
-    acquire key            ANSWER fresh
+    acquire key owner      ANSWER fresh
     CELL                   STDOUT STDERR RESULT TRACEBACK PNG JPEG ... ANSWER status reason
     interrupt grace        nothing of its own; may come while a cell runs
     put name               then PIECE ... END from the client; ANSWER size
+    link name target       ANSWER; a file that was put has a second name
+    absent names           ANSWER gone unfit: which are not there, which had no room
     get path bytes_max     PIECE ... ANSWER
     files / changed        ANSWER files
     end                    ANSWER; the session is over
+    forget key names       ANSWER; that session is over, or only loses the files that are named
     report / probe         ANSWER, the runner's state; no session needed
 
 A connection that breaks off interrupts its cell and lets the session go; the session stays.
@@ -101,18 +104,13 @@ class Conversation:
     async def _obey(self, order: dict[str, Any]) -> None:
         match order:
             case {"do": "acquire", "key": str(key)} if 0 < len(key) <= KEY_CHARACTERS_MAX:
-                await self._acquire(key)
-            case {"do": "put", "name": str(name)}:
-                await self._put(name)
-            case {"do": "get", "path": str(path), "bytes_max": int(bytes_max)}:
-                async for piece in self._held().data.read(path, bytes_max):
-                    self._writer.write(pack(Kind.PIECE, piece))
-                    await self._writer.drain()
+                await self._acquire(key, str(order.get("owner", ""))[:KEY_CHARACTERS_MAX])
+            case {"do": "forget", "key": str(key), "names": [*names]}:
+                await self._runner.forget_files(key, [str(name) for name in names])
                 await self._answer()
-            case {"do": "files"}:
-                await self._answer(files=_plain(await self._held().data.files()))
-            case {"do": "changed"}:
-                await self._answer(files=_plain(await self._held().data.changed()))
+            case {"do": "forget", "key": str(key)}:
+                self._runner.forget(key)
+                await self._answer()
             case {"do": "end"}:
                 self._runner.end(self._key, self._held())
                 self._session = None
@@ -123,11 +121,33 @@ class Conversation:
                 await self._runner.probe()
                 await self._answer(**self._runner.report())
             case _:
+                await self._obey_about_files(order)
+
+    async def _obey_about_files(self, order: dict[str, Any]) -> None:
+        match order:
+            case {"do": "put", "name": str(name)}:
+                await self._put(name)
+            case {"do": "link", "name": str(name), "target": str(target)}:
+                await self._held().data.link(name, target)
+                await self._answer()
+            case {"do": "absent", "names": [*names]}:
+                gone, unfit = await self._held().data.absent([str(name) for name in names])
+                await self._answer(gone=gone, unfit=unfit)
+            case {"do": "get", "path": str(path), "bytes_max": int(bytes_max)}:
+                async for piece in self._held().data.read(path, bytes_max):
+                    self._writer.write(pack(Kind.PIECE, piece))
+                    await self._writer.drain()
+                await self._answer()
+            case {"do": "files"}:
+                await self._answer(files=_plain(await self._held().data.files()))
+            case {"do": "changed"}:
+                await self._answer(files=_plain(await self._held().data.changed()))
+            case _:
                 raise Malformed("no such order")
 
-    async def _acquire(self, key: str) -> None:
+    async def _acquire(self, key: str, owner: str) -> None:
         self._release()
-        self._session, fresh = await self._runner.acquire(key, self._let_go)
+        self._session, fresh = await self._runner.acquire(key, self._let_go, owner)
         self._key = key
         await self._answer(fresh=fresh)
 

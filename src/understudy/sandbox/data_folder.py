@@ -9,11 +9,12 @@ this as the session's user, in threads that have changed over to him.
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import stat
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,13 +22,16 @@ from typing import TypeVar
 from understudy.sandbox.inside import libc
 
 T = TypeVar("T")
+Mark = tuple[int, int]
 
 RESOLVE = 0x08 | 0x04 | 0x02 | 0x01  # beneath, no links, no magic links, no other file system
 AT_FDCWD = -100
 ENTRIES_MAX = 10_000
+PATHS_BYTES_MAX = 1 << 20
 DEPTH_MAX = 16
 NAME_BYTES_MAX = 255
 READ_BYTES = 1 << 18
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 CLEAN = dict.fromkeys([*range(0x20), 0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,7 +43,7 @@ class FileSeen:
 
     path: str
     size: int
-    mark: tuple[int, int]
+    mark: Mark
 
 
 class DataFolder:
@@ -48,21 +52,34 @@ class DataFolder:
     def __init__(self, descriptor: int, user: int | None) -> None:
         self.descriptor = descriptor
         self._threads = ThreadPoolExecutor(1, initializer=_become, initargs=(user,))
-        self._known: dict[str, tuple[int, int]] = {}
+        self._known: dict[str, Mark] = {}
+        self._linked: dict[str, str] = {}
+        self._unfit: set[str] = set()
 
     async def files(self) -> list[FileSeen]:
         """Return the plain files with clean names, a bounded number of them."""
         return await self._do(lambda: list(_walk(self.descriptor)))
 
     async def changed(self) -> list[FileSeen]:
-        """Return what is new or different since the last time that this was asked."""
+        """Return what is new or different since the last time that this was asked.
+
+        Of a file that was given a second name only that one is told.
+        """
         seen = await self.files()
         changed = [file for file in seen if self._known.get(file.path) != file.mark]
         self._known = {file.path: file.mark for file in seen}
-        return changed
+        return [file for file in changed if file.path not in self._linked]
+
+    async def absent(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return those of the names that no plain file has, and those that had no room before."""
+        gone = await self._do(lambda: [one for one in names if not _is_plain(self.descriptor, one)])
+        return gone, [one for one in names if one in self._unfit]
 
     async def write(self, name: str, pieces: AsyncIterator[bytes]) -> int:
-        """Store a file, in place of whatever has its name; it does not count as changed."""
+        """Store a file, in place of whatever has its name; it does not count as changed.
+
+        Nothing is left of a file that does not come whole.
+        """
         check_name(name)
         file = await self._do(lambda: _create(self.descriptor, name))
         size = 0
@@ -70,10 +87,34 @@ class DataFolder:
             async for piece in pieces:
                 size += await self._do(lambda data=piece: _write(file, data))  # type: ignore[misc]
             mark = await self._do(lambda: _mark(os.fstat(file)))
+        except BaseException as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                self._unfit.add(name)
+            with contextlib.suppress(OSError):  # nothing that the session does hides the error
+                await self._do(lambda: _remove(self.descriptor, name))
+            raise
         finally:
             os.close(file)
         self._known[name] = mark
+        self._unfit.discard(name)
         return size
+
+    async def link(self, name: str, target: str) -> None:
+        """Give a file a second name, in place of whatever has it; that is no change of it."""
+        check_name(name)
+        check_name(target)
+        before, after = await self._do(lambda: _link(self.descriptor, name, target))
+        if self._known.get(target) == before:
+            self._known[target] = after
+        self._known[name] = after
+        self._linked[target] = name
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Remove files, each with its second name unless something else has that by now."""
+        for name in names:
+            check_name(name)
+            second = self._linked.get(name, name)
+            await self._do(lambda one=name, other=second: _remove_both(self.descriptor, one, other))  # type: ignore[misc]
 
     async def read(self, path: str, bytes_max: int) -> AsyncIterator[bytes]:
         """Yield a file, at most so many bytes even if it grows meanwhile."""
@@ -136,9 +177,37 @@ def _open_plain(folder: int, path: str) -> int:
         os.close(seen)
 
 
-def _create(folder: int, name: str) -> int:
+def _is_plain(folder: int, name: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _remove(folder: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
+
+
+def _remove_both(folder: int, name: str, second: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        own, other = (os.stat(n, dir_fd=folder, follow_symlinks=False) for n in (name, second))
+        if os.path.samestat(own, other):
+            _remove(folder, second)
+    if _is_plain(folder, name):
+        _remove(folder, name)
+
+
+def _link(folder: int, name: str, target: str) -> tuple[Mark, Mark]:
+    """Return the file's mark before and after; a link that has its name is linked as it is."""
+    before = _mark(os.stat(target, dir_fd=folder, follow_symlinks=False))
+    _remove(folder, name)
+    os.link(target, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    return before, _mark(os.stat(name, dir_fd=folder, follow_symlinks=False))
+
+
+def _create(folder: int, name: str) -> int:
+    _remove(folder, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, 0o644, dir_fd=folder)
 
@@ -153,14 +222,15 @@ def _write(file: int, data: bytes) -> int:
 def _walk(root: int) -> Iterator[FileSeen]:
     """Go through the folders breadth first, holding one open at a time."""
     waiting = deque([("", 0)])
-    entries = 0
+    entries = paths_bytes = 0
     while waiting:
         folder, depth = waiting.popleft()
         for name, status in _entries(root, folder):
-            entries += 1
-            if entries > ENTRIES_MAX:
-                return
             path = f"{folder}/{name}" if folder else name
+            entries += 1
+            paths_bytes += len(path.encode())
+            if entries > ENTRIES_MAX or paths_bytes > PATHS_BYTES_MAX:
+                return
             if stat.S_ISREG(status.st_mode):
                 yield FileSeen(path, status.st_size, _mark(status))
             elif stat.S_ISDIR(status.st_mode) and depth < DEPTH_MAX:
@@ -191,5 +261,5 @@ def _is_clean(name: str) -> bool:
     return name.translate(CLEAN) == name
 
 
-def _mark(status: os.stat_result) -> tuple[int, int]:
+def _mark(status: os.stat_result) -> Mark:
     return (status.st_ino, status.st_ctime_ns)

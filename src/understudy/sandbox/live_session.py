@@ -36,6 +36,8 @@ class LiveSession:
         self._limits = limits
         self._cell: Cell | None = None
         self._timers: list[asyncio.TimerHandle] = []
+        # From a cell's beginning to its very end, whether or not anybody listens to it.
+        self._watching: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -71,7 +73,6 @@ class LiveSession:
             yield CellEnd("died", self.death)
             return
         cell = self._begin()
-        watch = self._watch()
         try:
             sending = asyncio.ensure_future(self._send(cell, code))
             while True:
@@ -81,8 +82,6 @@ class LiveSession:
                     break
         finally:
             sending.cancel()
-            if watch:
-                watch.cancel()
             self._settle(cell)
 
     def interrupt(self, grace_seconds: float | None = None, reason: Reason = "request") -> None:
@@ -131,6 +130,7 @@ class LiveSession:
         self._take()
         self._idle.clear()
         self._cell = Cell(self._limits, lambda: self.interrupt(reason="output"))
+        self._watching = self._watch()
         return self._cell
 
     async def _send(self, cell: Cell, code: str) -> None:
@@ -154,6 +154,8 @@ class LiveSession:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        if self._watching:
+            self._watching.cancel()
         self._cell = None
         self._idle.set()
         self.freeze()

@@ -19,6 +19,11 @@ RESTART_PAUSE_SECONDS = 1.0
 HARMLESS = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_RUNTIME_DIR")
 
 
+def harmless_environment() -> dict[str, str]:
+    """Return what of this process's environment a runner gets."""
+    return {name: os.environ[name] for name in HARMLESS if name in os.environ}
+
+
 class LocalRunner:
     """A child process that serves a unix socket.
 
@@ -41,7 +46,7 @@ class LocalRunner:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={name: os.environ[name] for name in HARMLESS if name in os.environ},
+            env=harmless_environment(),
         )
         assert self._process.stdout
         async with asyncio.timeout(START_SECONDS_MAX):

@@ -48,3 +48,11 @@ class ProducedFile:
 
     path: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentFiles:
+    """Names that no plain file in /mnt/data has, and those for which there was no room before."""
+
+    gone: frozenset[str]
+    unfit: frozenset[str]

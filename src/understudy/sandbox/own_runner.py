@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -30,11 +31,16 @@ async def own_runner(
     socket = socket_path(data_dir)
     keeping = asyncio.create_task(_keep(socket, environment, options), name="sandbox runner")
     try:
-        yield Sandbox([f"unix:{socket}"])
+        yield own_sandbox(data_dir)
     finally:
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
+
+
+def own_sandbox(data_dir: Path) -> Sandbox:
+    """Return the way to the runner of this data folder, whether or not it runs."""
+    return Sandbox([f"unix:{socket_path(data_dir)}"])
 
 
 def make_socket_folder(data_dir: Path) -> None:
@@ -43,7 +49,9 @@ def make_socket_folder(data_dir: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o022 or not folder.is_dir():
-        raise PermissionError(f"{folder} has to be a folder that only this user can write to.")
+        raise PermissionError(
+            errno.EACCES, f"{folder} has to be a folder that only this user can write to."
+        )
 
 
 def is_installed(environment: Path) -> bool:
@@ -55,11 +63,11 @@ def is_installed(environment: Path) -> bool:
 def socket_path(data_dir: Path) -> Path:
     """Return where the runner of this data folder listens, always the same place."""
     folder = data_dir.resolve()
-    path = folder / "sandbox" / "runner.sock"
-    if len(bytes(path)) <= PATH_BYTES_MAX:
-        return path
-    name = hashlib.sha256(bytes(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"understudy-{name}" / "runner.sock"
+    name = f"understudy-{hashlib.sha256(bytes(folder)).hexdigest()[:16]}"
+    short = Path("/tmp") / name  # noqa: S108 - the folder is ours alone, or refused
+    places = (folder / "sandbox", Path(tempfile.gettempdir()) / name, short)
+    paths = (place / "runner.sock" for place in places)
+    return next(path for path in paths if len(bytes(path)) <= PATH_BYTES_MAX)
 
 
 async def _keep(socket: Path, environment: Path, options: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from understudy.sandbox.local_runner import harmless_environment
+
 PROBE_SECONDS_MAX = 90.0
 
 
@@ -22,6 +24,7 @@ async def probe(environment: Path, options: Sequence[str] = ()) -> dict[str, Any
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env=harmless_environment(),
     )
     try:
         async with asyncio.timeout(PROBE_SECONDS_MAX):

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 PROFILE = (
@@ -41,6 +41,12 @@ _REMEDIES = {
     "'understudy sandbox install'.",
     ("attack", 0): "An attack of the self-test was not stopped. Do not use this host.",
 }
+_STAGES = {
+    "socket": "The server's own runner cannot listen beside its data: see the server's log.",
+}
+# How a busy host answers; one that cannot isolate says something else.
+_PASSING = {errno.ETIMEDOUT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+BUSY = "The host may have been too busy. The runner tests it again by itself, every minute."
 # What is broken on every host: nobody has to change this one.
 _OURS = {"environment", "preload", "attack"}
 UNKNOWN = (
@@ -59,7 +65,14 @@ class Refusal:
     @property
     def remedy(self) -> str:
         """Say what to do."""
-        return _REMEDIES.get((self.stage, self.errno), UNKNOWN)
+        if known := _REMEDIES.get((self.stage, self.errno)):
+            return known
+        return _STAGES.get(self.stage, BUSY if self.may_pass else UNKNOWN)
+
+    @property
+    def may_pass(self) -> bool:
+        """Say whether it may be over in a while, with nobody doing anything."""
+        return self.errno in _PASSING
 
     @property
     def lies_in_host(self) -> bool:
@@ -70,6 +83,12 @@ class Refusal:
         reason = os.strerror(self.errno) if self.errno else "failed"
         detail = f" ({self.detail})" if self.detail else ""
         return f"sandbox stage '{self.stage}': {reason}{detail}. {self.remedy}"
+
+    @property
+    def for_clients(self) -> str:
+        """Return it without the detail, which may name paths of the host."""
+        number = f" (errno {self.errno})" if self.errno else ""
+        return f"{replace(self, detail='')}{number}"
 
     def to_plain(self) -> dict[str, Any]:
         """Return the refusal as values that JSON has, remedy included."""

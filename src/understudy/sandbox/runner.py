@@ -1,16 +1,20 @@
 """The runner: sessions by key, a few warm ones in reserve, and nobody who stays for ever.
 
 One task has the duty of time: it ends sessions that nobody has used for long. Another one keeps the
-reserve filled. A session belongs to whoever acquired it last; the holder before is told to let go,
-so that a worker that lost its thread cannot hold up the one that has it now.
+reserve filled, and a third looks again at a host that was too busy to be tested. A session belongs
+to whoever acquired it last; the holder before is told to let go, so that a worker that lost its
+thread cannot hold up the one that has it now.
+
+A full house makes room at the cost of whoever holds most of it: an owner, which is a tag that only
+clients understand, cannot drive out the idle sessions of one who holds fewer.
 """
 
 import asyncio
 import contextlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -41,6 +45,8 @@ class RunnerSettings:
     sessions_max: int = 100
     warm: int = 2
     idle_seconds: float = 3600.0
+    start_seconds: float = 60.0
+    probe_again_seconds: float = 60.0
     preload: tuple[str, ...] = PRELOAD
 
 
@@ -53,6 +59,7 @@ class _Place:
     """A session under its key, with whoever holds it."""
 
     session: LiveSession
+    owner: str
     used_at: float
     let_go: Callable[[], None] | None = None
 
@@ -82,20 +89,25 @@ class Runner:
         self._duties = [
             asyncio.create_task(self._keep_warm()),
             asyncio.create_task(self._end_idle()),
+            asyncio.create_task(self._probe_again()),
         ]
 
     async def probe(self) -> Refusal | None:
-        """Bring up a session and attack it; returns why it cannot be trusted, if so."""
+        """Bring up a session and attack it; returns why it cannot be trusted, if so.
+
+        Where all sessions are in use there is no room for a test: what was known stays known.
+        """
         try:
-            session = await self._spawn()
-            try:
-                await self_test(session, self.settings.isolation)
-            finally:
-                await self._close(session)
+            await self._test()
         except CannotIsolate as cannot:
             self.refusal = cannot.refusal
+        except OSError as error:
+            self.refusal = Refusal("runner", error.errno or 0, str(error))
+        except Full:
+            pass
         else:
             self.refusal = None
+            self._changed.set()
         return self.refusal
 
     def report(self) -> dict[str, Any]:
@@ -112,7 +124,9 @@ class Runner:
             "limits": asdict(self.settings.limits),
         }
 
-    async def acquire(self, key: str, let_go: Callable[[], None]) -> tuple[LiveSession, bool]:
+    async def acquire(
+        self, key: str, let_go: Callable[[], None], owner: str = ""
+    ) -> tuple[LiveSession, bool]:
         """Return the session of the key, and whether it is a new one.
 
         ``let_go`` is called when somebody else acquires it. Raises CannotIsolate and Full.
@@ -128,14 +142,14 @@ class Runner:
             return place.session, False
         if place:
             self._forget(key)
-        session = await self._take()
+        session = await self._take(owner)
         # Another caller may have brought one for the same key meanwhile.
         other = self._places.get(key)
         if other:
             if other.let_go:
                 other.let_go()
             self._forget(key)
-        self._places[key] = _Place(session, time.monotonic(), let_go)
+        self._places[key] = _Place(session, owner, time.monotonic(), let_go)
         return session, True
 
     def release(self, key: str, let_go: Callable[[], None]) -> None:
@@ -151,6 +165,20 @@ class Runner:
         place = self._places.get(key)
         if place and place.session is session:
             self._forget(key)
+
+    def forget(self, key: str) -> None:
+        """End the session of the key, if there is one, whoever holds it."""
+        place = self._places.get(key)
+        if place:
+            if place.let_go:
+                place.let_go()
+            self._forget(key)
+
+    async def forget_files(self, key: str, names: Sequence[str]) -> None:
+        """Remove files from the session of the key, if there is one, whoever holds it."""
+        place = self._places.get(key)
+        if place:
+            await place.session.data.remove(names)
 
     async def close(self) -> None:
         """End all sessions and the zygote, and leave nothing behind."""
@@ -168,22 +196,29 @@ class Runner:
         if self._groups:
             await asyncio.to_thread(self._groups.close)
 
-    async def _take(self) -> LiveSession:
+    async def _test(self) -> None:
+        session = await self._spawn()
+        try:
+            await self_test(session, self.settings.isolation)
+        finally:
+            await self._close(session)
+
+    async def _take(self, owner: str) -> LiveSession:
         while self._warm:
             session = self._warm.popleft()
             self._changed.set()
             if session.alive:
                 return session
             self._close_soon(session)
-        return await self._spawn()
+        return await self._spawn(owner)
 
-    async def _spawn(self) -> LiveSession:
-        """Start a session; the one unused for longest makes room. Raises CannotIsolate and Full."""
+    async def _spawn(self, owner: str = "") -> LiveSession:
+        """Start a session; an idle one makes room. Raises CannotIsolate and Full."""
         while not self._free_slots:
             if self._closings:
                 await asyncio.wait(self._closings, return_when=asyncio.FIRST_COMPLETED)
             else:
-                await self._make_room()
+                await self._make_room(owner)
         slot = self._free_slots.popleft()
         try:
             return await self._spawn_at(slot)
@@ -218,7 +253,8 @@ class Runner:
                         environment=self.settings.environment,
                         preload=self.settings.preload,
                         scratch=self.settings.scratch,
-                    )
+                    ),
+                    self.settings.start_seconds,
                 )
                 self._zygote.when_ended(self._on_zygote_ended)
             return self._zygote
@@ -229,13 +265,18 @@ class Runner:
             session.kill("exit")
         self._changed.set()
 
-    async def _make_room(self) -> None:
-        unused = [key for key, place in self._places.items() if not place.let_go]
+    async def _make_room(self, owner: str) -> None:
+        """End the idle session unused for longest of whoever holds most, but at least as many."""
+        held = Counter(place.owner for place in self._places.values())
+        unused = {
+            key: (-held[place.owner], place.owner != owner, place.used_at)
+            for key, place in self._places.items()
+            if not place.let_go and held[place.owner] >= held[owner]
+        }
         # A pod that is the sandbox itself is never somebody else's afterwards.
         if not unused or self.settings.isolation == "external":
             raise Full(f"All {self.settings.sessions_max} sessions are in use.")
-        oldest = min(unused, key=lambda key: self._places[key].used_at)
-        await self._close(self._places.pop(oldest).session)
+        await self._close(self._places.pop(min(unused, key=unused.__getitem__)).session)
 
     def _forget(self, key: str) -> None:
         if self.settings.isolation == "external":
@@ -267,6 +308,13 @@ class Runner:
 
     def _fill_again_seconds(self) -> float | None:
         return SPAWN_PAUSE_SECONDS if len(self._warm) < self.settings.warm else None
+
+    async def _probe_again(self) -> None:
+        """Look again whether it was only for a while that the host could not be trusted."""
+        while True:
+            await asyncio.sleep(self.settings.probe_again_seconds)
+            if self.refusal and self.refusal.may_pass:
+                await self.probe()
 
     async def _end_idle(self) -> None:
         while True:

@@ -1,5 +1,7 @@
 """The probe: a canary cell and seven attacks, run in a session that is thrown away."""
 
+import errno
+
 from understudy.sandbox.cell import CellEnd
 from understudy.sandbox.frames import Kind
 from understudy.sandbox.inside.plan import Isolation
@@ -54,6 +56,8 @@ async def _say(session: LiveSession, code: str) -> str:
     said = bytearray()
     async for item in session.run(code):
         if isinstance(item, CellEnd):
+            if item.reason == "time":
+                raise CannotIsolate(Refusal("canary", errno.ETIMEDOUT))
             if item.status != "done":
                 said += f"the cell {item.status} {item.reason}".encode()
         elif item[0] in {Kind.STDOUT, Kind.STDERR, Kind.TRACEBACK}:

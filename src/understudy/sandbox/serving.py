@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from understudy.sandbox.runner import Runner, RunnerSettings
 from understudy.sandbox.socket_owner import OWNER_ONLY, NobodyOfThatName, SocketOwner
 
 PR_SET_DUMPABLE = 4
+CLAIM_SECONDS_MAX = 3.0
+CLAIM_STEP_SECONDS = 0.05
 
 
 class AlreadyRunning(Exception):
@@ -39,12 +42,23 @@ class Doors:
         self._held: set[asyncio.Task[None]] = set()
         self._locks: list[int] = []
 
-    async def open_socket(self, path: Path, owner: SocketOwner) -> None:
-        """Listen on a unix socket; what an earlier runner left there is replaced.
+    async def claim(self, path: Path, owner: SocketOwner) -> None:
+        """Make this socket ours, and remove what an earlier runner left. Raises AlreadyRunning.
 
-        Raises AlreadyRunning when that one is still there.
+        One that is just ending, because its server was killed, is waited for.
         """
-        self._claim(path, owner.folder_mode)
+        lock = _open_lock(path, owner)
+        self._locks.append(lock)
+        give_up = time.monotonic() + CLAIM_SECONDS_MAX
+        while not _is_ours(lock):
+            if time.monotonic() > give_up:
+                raise AlreadyRunning(str(path))
+            await asyncio.sleep(CLAIM_STEP_SECONDS)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108 - at once, and no matter for a thread
+
+    async def open_socket(self, path: Path, owner: SocketOwner) -> None:
+        """Listen on a unix socket that is claimed."""
         self._servers.append(await asyncio.start_unix_server(self._talk, path))
         owner.take(path)
 
@@ -95,15 +109,19 @@ class Doors:
         finally:
             self._held.discard(task)
 
-    def _claim(self, path: Path, folder_mode: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
-        self._locks.append(lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            raise AlreadyRunning(str(path)) from held
-        path.unlink(missing_ok=True)
+
+def _open_lock(path: Path, owner: SocketOwner) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=owner.folder_mode)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path.with_suffix(".lock"), flags, OWNER_ONLY)
+
+
+def _is_ours(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def serve(options: argparse.Namespace) -> int:
@@ -116,6 +134,9 @@ async def serve(options: argparse.Namespace) -> int:
         runner = Runner(_settings(options, scratch))
         doors = Doors(runner)
         try:
+            if options.socket and not options.probe:
+                # Before the start, which costs seconds and attacks the host.
+                await doors.claim(Path(options.socket), options.socket_owner)
             await runner.start()
             if options.probe:
                 print(json.dumps(runner.report(), indent=2))  # noqa: T201 - what was asked for

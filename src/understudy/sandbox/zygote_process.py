@@ -18,7 +18,6 @@ from understudy.sandbox.inside.root import WRITABLE
 from understudy.sandbox.packets import receive
 from understudy.sandbox.refusal import CannotIsolate, Refusal
 
-START_SECONDS_MAX = 60.0
 SESSION_SECONDS_MAX = 20.0
 SETUP_DESCRIPTORS = 2
 # Sessions have folders of their own there, which hide the host's.
@@ -49,7 +48,7 @@ class Zygote:
         self._control = control
 
     @classmethod
-    async def start(cls, plan: ZygotePlan) -> "Zygote":
+    async def start(cls, plan: ZygotePlan, seconds_max: float = 60.0) -> "Zygote":
         """Start and wait until it is closed in and has its libraries. Raises CannotIsolate."""
         _check(plan)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -68,7 +67,7 @@ class Zygote:
         zygote = cls(process, ours, {})
         try:
             ours.send(json.dumps(plan.to_plain()).encode())
-            async with asyncio.timeout(START_SECONDS_MAX):
+            async with asyncio.timeout(seconds_max):
                 zygote.facts, _ = await receive(ours)
             _check_ready(zygote.facts)
         except TimeoutError as late:
@@ -128,18 +127,20 @@ class Zygote:
             os.close(err)
         os.set_blocking(stdout, False)
         os.set_blocking(stderr, False)
+        handles: list[int] = []
         try:
             async with asyncio.timeout(SESSION_SECONDS_MAX):
-                init, data = await _expect(orders, "init", SETUP_DESCRIPTORS)
-                (kernel,) = await _expect(orders, "kernel", 1)
+                handles += await _expect(orders, "init", SETUP_DESCRIPTORS)
+                handles += await _expect(orders, "kernel", 1)
         except BaseException as error:
             orders.close()
             stream.close()
-            os.close(stdout)
-            os.close(stderr)
+            for descriptor in (stdout, stderr, *handles):
+                os.close(descriptor)
             if isinstance(error, TimeoutError):
                 raise CannotIsolate(Refusal("session", errno.ETIMEDOUT)) from error
             raise
+        init, data, kernel = handles
         return Spawned(orders, stream, stdout, stderr, init, kernel, data)
 
     async def end(self) -> None:

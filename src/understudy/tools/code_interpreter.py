@@ -11,6 +11,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+import structlog
+
 from understudy.clock import Clock
 from understudy.files.base import Files
 from understudy.runs.cells import LINK, CellOutputs, calls
@@ -30,10 +32,13 @@ from understudy.settings import Settings
 from understudy.storage.base import Storage
 from understudy.storage.thread_steps import latest_steps
 from understudy.tools.base import ToolFailed, ToolUse
+from understudy.tools.deletions import Deletions, session_key
 from understudy.tools.input_files import InputFile, InputFiles
 from understudy.tools.produced_files import ProducedFiles
 from understudy.wire.objects.runs import Run
 from understudy.wire.objects.steps import CodeInterpreterCall, CodeInterpreterToolCall, MadeFile
+
+log = structlog.get_logger("understudy.tools")
 
 # A runner that starts, or starts again, is waited for, and so is a free session.
 PATIENCE_SECONDS = 20.0
@@ -42,6 +47,9 @@ WELL_FOR_SECONDS = 30.0
 FILES_MAX = 50
 CELL_BYTES_MAX = 512 * 1024 * 1024
 
+ALL_TAKEN = "All of its sessions are in use. Try again later."
+NO_ANSWER = "No sandbox runner answers. 'understudy doctor' on the server says more."
+RUNNER_FAILED = "The sandbox runner could not give a session. The server's log says more."
 DESCRIPTION = (
     "Runs Python code in a Jupyter-like session without network. Variables and files stay from "
     "call to call. Returns what the code prints, the value of its last expression, and tracebacks. "
@@ -83,6 +91,7 @@ class CodeInterpreter:
         self._clock = clock
         self._inputs = InputFiles(storage, files)
         self._produced = ProducedFiles(storage, files, clock)
+        self.deletions = Deletions(sandbox, storage, clock)
         self._file_bytes_max = settings.file_bytes_max
         self._patience_seconds = patience_seconds
         self._well_until = 0.0
@@ -100,6 +109,8 @@ class CodeInterpreter:
             if fresh and await self._has_run_before(use):
                 cell.tell(STATE_GONE)
             inputs = await self._inputs.of(use.run, use.project_id)
+            file_ids = [one.file_id for one in inputs]
+            self.deletions.watch(use.project_id, use.run.thread_id, file_ids)
             try:
                 for name in await self._inputs.put_missing(session, inputs):
                     cell.tell(f"[There is no room for the uploaded file {name!r}.]\n")
@@ -118,32 +129,33 @@ class CodeInterpreter:
             if any(one["ok"] for one in reports):
                 self._well_until = self._clock.now() + WELL_FOR_SECONDS
             elif refusals:
-                raise ToolFailed(unavailable(_refusal(refusals[0])))
+                raise _failed(_refusal(refusals[0]))
             elif _time() > give_up:
-                raise ToolFailed(unavailable(reports[0]["unavailable"]))
+                raise _failed(SandboxUnavailable(reports[0]["unavailable"]))
             else:
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     @asynccontextmanager
     async def _session(self, use: ToolUse) -> AsyncGenerator[tuple[Session, bool]]:
         """Hold the thread's session. Raises ToolFailed when there is none to be had."""
-        session, fresh = await self._acquired(f"{use.project_id}/{use.run.thread_id}")
+        key = session_key(use.project_id, use.run.thread_id)
+        session, fresh = await self._acquired(key, use.project_id)
         try:
             yield session, fresh
         finally:
             await session.release()
 
-    async def _acquired(self, key: str) -> tuple[Session, bool]:
+    async def _acquired(self, key: str, owner: str) -> tuple[Session, bool]:
         give_up = _time() + self._patience_seconds
         while True:
             try:
-                return await self._sandbox.acquire(key)
+                return await self._sandbox.acquire(key, owner)
             except (SandboxUnavailable, SandboxFull) as trouble:
                 if _time() > give_up:
-                    raise ToolFailed(unavailable(trouble)) from trouble
+                    raise _failed(trouble) from trouble
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
             except SandboxError as trouble:
-                raise ToolFailed(unavailable(trouble)) from trouble
+                raise _failed(trouble) from trouble
 
     async def _has_run_before(self, use: ToolUse) -> bool:
         steps = await latest_steps(self._storage, use.project_id, use.run.thread_id)
@@ -243,10 +255,31 @@ def _end(end: CellEnded) -> str:
     return told + (SESSION_DIED if end.status == "died" else "")
 
 
-def unavailable(reason: Refusal | SandboxError | str) -> str:
-    """Return what a run with the tool fails with: of a refusal stage, error number and remedy."""
-    number = f" (errno {reason.errno})" if isinstance(reason, Refusal | SandboxRefused) else ""
-    return f"The code interpreter is not available: {reason}{number}"
+def unavailable(reason: Refusal | SandboxError) -> str:
+    """Return what a run with the tool fails with: of a refusal stage, error number and remedy.
+
+    Clients read it, so that it names neither runners nor paths of their hosts; the log does.
+    """
+    return f"The code interpreter is not available: {_for_clients(reason)}"
+
+
+def _for_clients(reason: Refusal | SandboxError) -> str:
+    match reason:
+        case Refusal():
+            return reason.for_clients
+        case SandboxRefused():
+            return Refusal(reason.stage, reason.errno).for_clients
+        case SandboxFull():
+            return ALL_TAKEN
+        case SandboxUnavailable():
+            return NO_ANSWER
+        case _:
+            return RUNNER_FAILED
+
+
+def _failed(reason: Refusal | SandboxError) -> ToolFailed:
+    log.warning("code_interpreter_unavailable", reason=str(reason))
+    return ToolFailed(unavailable(reason))
 
 
 def _refusal(plain: dict[str, Any]) -> Refusal:

@@ -28,7 +28,6 @@ from understudy.wire.objects.tools import (
     FileSearchOptions,
     FileSearchTool,
     NamedToolChoice,
-    ToolResources,
 )
 
 RESULTS_MAX = 20
@@ -143,10 +142,10 @@ class FileSearch:
         assistant = await self._storage.fetch("assistant", scope, run.assistant_id)
         thread = await self._storage.fetch("thread", scope, run.thread_id)
         return _Stores(
-            of_assistant=_named(decode_assistant(assistant.body).tool_resources)
+            of_assistant=decode_assistant(assistant.body).tool_resources.vector_store_ids
             if assistant
             else (),
-            of_thread=_named(decode_thread(thread.body).tool_resources) if thread else (),
+            of_thread=decode_thread(thread.body).tool_resources.vector_store_ids if thread else (),
             has_v1_files=bool(assistant and assistant.file_ids),
         )
 
@@ -163,10 +162,6 @@ class FileSearch:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * _LOOK_AGAIN_GROWTH, LOOK_AGAIN_SECONDS_MAX)
-
-
-def _named(resources: ToolResources) -> list[str]:
-    return resources.file_search.vector_store_ids if resources.file_search else []
 
 
 def _is_forced(run: Run) -> bool:

@@ -1,5 +1,6 @@
 """The files that a run's code finds under /mnt/data: the assistant's and the thread's (ANN-06)."""
 
+import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
@@ -9,11 +10,11 @@ from msgspec import Struct
 
 from understudy.files.base import Files
 from understudy.sandbox.client import FileRefused, Session
+from understudy.sandbox.outputs import AbsentFiles
 from understudy.storage.base import Storage
 from understudy.storage.records import Scope
 from understudy.wire.encoding import decode_assistant, decode_file, decode_thread
 from understudy.wire.objects.runs import Run
-from understudy.wire.objects.tools import ToolResources
 
 NAME_BYTES_MAX = 200
 # What no name of a file in the sandbox may have: separators, control and direction characters.
@@ -40,8 +41,8 @@ class InputFiles:
         assistant = await self._storage.fetch("assistant", scope, run.assistant_id)
         thread = await self._storage.fetch("thread", scope, run.thread_id)
         named = [
-            *(_named(decode_assistant(assistant.body).tool_resources) if assistant else ()),
-            *(_named(decode_thread(thread.body).tool_resources) if thread else ()),
+            *(decode_assistant(assistant.body).tool_resources.file_ids if assistant else ()),
+            *(decode_thread(thread.body).tool_resources.file_ids if thread else ()),
         ]
         rows = [
             (file_id, await self._storage.fetch("file", scope, file_id))
@@ -54,20 +55,24 @@ class InputFiles:
     async def put_missing(self, session: Session, inputs: Sequence[InputFile]) -> list[str]:
         """Store what the session does not have, and return what it has no room for, by name.
 
-        Each file is there twice: by its id and by its name.
+        Each file is there by its id and by its name. What did not fit is not sent again.
         """
         if not inputs:
             return []
-        there = {file.path for file in await session.files()}
-        missing = [
-            (name, one.file_id)
-            for one in inputs
-            for name in (one.file_id, one.name)
-            if name not in there
-        ]
-        return [name for name, file_id in missing if not await self._put(session, name, file_id)]
+        absent = await session.absent_files([n for one in inputs for n in (one.file_id, one.name)])
+        return [one.name for one in inputs if not await self._bring(session, one, absent)]
 
-    async def _put(self, session: Session, name: str, file_id: str) -> bool:
+    async def _bring(self, session: Session, one: InputFile, absent: AbsentFiles) -> bool:
+        if one.file_id in absent.unfit:
+            return False
+        if one.file_id in absent.gone and not await self._put(session, one.file_id):
+            return False
+        if one.name in absent.gone - {one.file_id}:
+            with contextlib.suppress(FileRefused):  # deleted a moment ago, or a folder has its name
+                await session.link_file(one.name, one.file_id)
+        return True
+
+    async def _put(self, session: Session, file_id: str) -> bool:
         pieces = self._files.read(file_id)
         try:
             first = await anext(pieces, b"")
@@ -75,7 +80,7 @@ class InputFiles:
             return True  # deleted a moment ago
         try:
             async with aclosing(_joined(first, pieces)) as whole:
-                await session.put_file(name, whole)
+                await session.put_file(file_id, whole)
         except FileRefused:
             return False
         return True
@@ -85,10 +90,6 @@ async def _joined(first: bytes, others: AsyncIterator[bytes]) -> AsyncGenerator[
     yield first
     async for piece in others:
         yield piece
-
-
-def _named(resources: ToolResources) -> list[str]:
-    return resources.code_interpreter.file_ids if resources.code_interpreter else []
 
 
 def _with_own_names(files: Iterable[tuple[str, str]]) -> list[InputFile]:

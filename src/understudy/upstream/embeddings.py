@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from understudy.clock import Clock
 from understudy.errors import UpstreamBusy, UpstreamError
 from understudy.upstream.connection import Connection
 
@@ -45,18 +44,15 @@ class Embeddings:
 
     def __init__(
         self,
-        name: str,
-        base_url: str,
-        api_key: str | None = None,
+        connection: Connection,
         *,
         model: str,
         dimensions: int | None = None,
         timeout_seconds: float = 120,
         busy_seconds_max: float = 60,
         first_pause_seconds: float = 0.5,
-        clock: Clock | None = None,
     ) -> None:
-        self._connection = Connection(name, base_url, api_key, clock=clock)
+        self._connection = connection
         self._model = model
         self._dimensions = dimensions
         self._timeout_seconds = timeout_seconds

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from understudy.clock import Clock
 from understudy.errors import UpstreamBusy, UpstreamError
 from understudy.upstream.connection import Connection
 
@@ -48,15 +47,12 @@ class Reranking:
 
     def __init__(
         self,
-        name: str,
-        base_url: str,
-        api_key: str | None = None,
+        connection: Connection,
         *,
         model: str,
         timeout_seconds: float = 30,
-        clock: Clock | None = None,
     ) -> None:
-        self._connection = Connection(name, base_url, api_key, clock=clock)
+        self._connection = connection
         self._model = model
         self._timeout_seconds = timeout_seconds
         self._takes_texts = False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
-from Stemmer import Stemmer  # type: ignore[import-not-found]
+from Stemmer import Stemmer
 
 from understudy.retrieval.terms.words import WORD_CHARACTERS_MAX
 

@@ -81,6 +81,15 @@ def remove_tree(group: Path) -> None:
         time.sleep(REMOVAL_STEP_SECONDS)
 
 
+def has_killed(events: Path) -> bool:
+    """Say whether a group's counters, as both versions write them, tell of an ``oom_kill``."""
+    try:
+        lines = events.read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.startswith("oom_kill ") and line != "oom_kill 0" for line in lines)
+
+
 def _subgroups(group: Path) -> list[Path]:
     with contextlib.suppress(OSError):
         return [one for one in group.iterdir() if one.is_dir()]

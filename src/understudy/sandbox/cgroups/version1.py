@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from understudy.sandbox.cgroups.base import own_name, remove_tree, sweep
+from understudy.sandbox.cgroups.base import has_killed, own_name, remove_tree, sweep
 from understudy.sandbox.limits import Limits
 
 # The freezer first: who is frozen does not die, and holds all of its groups.
@@ -83,13 +83,7 @@ class Version1Group:
 
     def memory_ran_out(self) -> bool:
         """Say whether the kernel has killed somebody for want of memory."""
-        try:
-            text = (self._folders["memory"] / "memory.oom_control").read_text()
-        except OSError:
-            return False
-        return any(
-            line.startswith("oom_kill ") and line != "oom_kill 0" for line in text.split("\n")
-        )
+        return has_killed(self._folders["memory"] / "memory.oom_control")
 
     def remove(self) -> None:
         """Remove the group from all trees."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from understudy.sandbox.cgroups.base import own_name, remove_tree, sweep
+from understudy.sandbox.cgroups.base import has_killed, own_name, remove_tree, sweep
 from understudy.sandbox.limits import Limits
 
 CONTROLLERS = ("memory", "pids", "cpu")
@@ -88,13 +88,7 @@ class Version2Group:
 
     def memory_ran_out(self) -> bool:
         """Say whether the kernel has killed somebody for want of memory."""
-        try:
-            text = (self._folder / "memory.events").read_text()
-        except OSError:
-            return False
-        return any(
-            line.startswith("oom_kill ") and line != "oom_kill 0" for line in text.split("\n")
-        )
+        return has_killed(self._folder / "memory.events")
 
     def remove(self) -> None:
         """Remove the group."""

@@ -10,6 +10,7 @@ pipes for standard output and standard error, the stream of cells, then one ``cg
 each cgroup to join.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -72,7 +73,7 @@ def fork_process_1(setting: Setting) -> int:
 def tell_failed(report: int, failed: libc.StageFailed) -> None:
     """Tell the runner that there is no process for the session, and why."""
     with socket.socket(fileno=os.dup(report)) as reported:
-        _tell(reported, {"stage": failed.stage, "errno": failed.errno, "detail": failed.detail})
+        _tell_whoever_listens(reported, failed)
 
 
 def begin(setting: Setting, plan: SessionPlan, descriptors: list[int]) -> NoReturn:
@@ -81,10 +82,10 @@ def begin(setting: Setting, plan: SessionPlan, descriptors: list[int]) -> NoRetu
     try:
         _Session(setting, plan, report, descriptors[1:4]).close_in(descriptors[4:])
     except libc.StageFailed as failed:
-        _tell(report, {"stage": failed.stage, "errno": failed.errno, "detail": failed.detail})
+        _tell_whoever_listens(report, failed)
     except BaseException as error:  # noqa: BLE001 - this process must end here in any case
         detail = f"{type(error).__name__}: {error}"
-        _tell(report, {"stage": "session", "errno": 0, "detail": detail})
+        _tell_whoever_listens(report, libc.StageFailed("session", 0, detail))
     os._exit(1)
 
 
@@ -213,6 +214,13 @@ def _environment(environment: str, home: str) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PWD": str(Path.cwd()),
     }
+
+
+def _tell_whoever_listens(report: socket.socket, failed: libc.StageFailed) -> None:
+    """Tell the runner, unless that is what failed: it may be ending while a session starts."""
+    facts = {"stage": failed.stage, "errno": failed.errno, "detail": failed.detail}
+    with contextlib.suppress(OSError):
+        _tell(report, facts)
 
 
 def _tell(report: socket.socket, facts: dict[str, object], *descriptors: int) -> None:

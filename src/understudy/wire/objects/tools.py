@@ -113,3 +113,13 @@ class ToolResources(Struct, frozen=True, omit_defaults=True):
 
     code_interpreter: CodeInterpreterResources | None = None
     file_search: FileSearchResources | None = None
+
+    @property
+    def file_ids(self) -> list[str]:
+        """Return the files that the code interpreter finds."""
+        return self.code_interpreter.file_ids if self.code_interpreter else []
+
+    @property
+    def vector_store_ids(self) -> list[str]:
+        """Return the stores that file_search looks into."""
+        return self.file_search.vector_store_ids if self.file_search else []

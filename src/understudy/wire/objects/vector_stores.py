@@ -45,8 +45,8 @@ class VectorStore(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
-class StaticSizes(Struct, frozen=True, kw_only=True):
-    """The size of chunks in tokens."""
+class StaticChunking(Struct, frozen=True, kw_only=True):
+    """The size of chunks in tokens; the default is what ``auto`` stands for (VS-06)."""
 
     max_chunk_size_tokens: int = 800
     chunk_overlap_tokens: int = 400
@@ -55,7 +55,7 @@ class StaticSizes(Struct, frozen=True, kw_only=True):
 class StaticStrategy(Struct, tag_field="type", tag="static", frozen=True, kw_only=True):
     """Chunks of a fixed size; also what ``auto`` is echoed as (VS-06)."""
 
-    static: StaticSizes = StaticSizes()
+    static: StaticChunking = StaticChunking()
 
 
 class StoreFileError(Struct, frozen=True):

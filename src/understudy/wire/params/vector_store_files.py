@@ -6,14 +6,10 @@ from msgspec import Meta, Struct
 
 from understudy.errors import InvalidRequest
 from understudy.wire import validation
-from understudy.wire.objects.vector_stores import Attributes
+from understudy.wire.objects.vector_stores import Attributes, StaticChunking
 from understudy.wire.params.metadata import Key
 from understudy.wire.params.path_ids import PREFIXES
-from understudy.wire.params.vector_stores import (
-    ChunkingParam,
-    StaticChunking,
-    canonical_chunking,
-)
+from understudy.wire.params.vector_stores import ChunkingParam, canonical_chunking
 from understudy.wire.violations import missing, wrong_prefix
 
 AttributesParam = Annotated[

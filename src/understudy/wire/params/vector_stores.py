@@ -5,19 +5,13 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from understudy.wire import validation
+from understudy.wire.objects.vector_stores import StaticChunking
 from understudy.wire.params.metadata import MetadataV2, changed, given
 from understudy.wire.violations import above_maximum
 
 # The hosted bounds of these two were never seen; they are those of an assistant (ASST-03).
 Name = Annotated[str, Meta(max_length=256)]
 Description = Annotated[str, Meta(max_length=512)]
-
-
-class StaticChunking(Struct, frozen=True, kw_only=True):
-    """The size of chunks in tokens; the default is what ``auto`` stands for (VS-06)."""
-
-    max_chunk_size_tokens: int = 800
-    chunk_overlap_tokens: int = 400
 
 
 class NewVectorStore(Struct, frozen=True, kw_only=True):
