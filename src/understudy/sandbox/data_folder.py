@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import secrets
 import stat
 import struct
 from collections import deque
@@ -78,20 +79,21 @@ class DataFolder:
     async def write(self, name: str, pieces: AsyncIterator[bytes]) -> int:
         """Store a file, in place of whatever has its name; it does not count as changed.
 
-        Nothing is left of a file that does not come whole.
+        It has its name once it is whole, and nothing is left of one that does not come whole.
         """
         check_name(name)
-        file = await self._do(lambda: _create(self.descriptor, name))
+        part = f".{secrets.token_hex(8)}.part"
+        file = await self._do(lambda: _create(self.descriptor, part))
         size = 0
         try:
             async for piece in pieces:
                 size += await self._do(lambda data=piece: _write(file, data))  # type: ignore[misc]
-            mark = await self._do(lambda: _mark(os.fstat(file)))
+            mark = await self._do(lambda: _give_name(self.descriptor, file, part, name))
         except BaseException as error:
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 self._unfit.add(name)
             with contextlib.suppress(OSError):  # nothing that the session does hides the error
-                await self._do(lambda: _remove(self.descriptor, name))
+                await self._do(lambda: _remove(self.descriptor, part))
             raise
         finally:
             os.close(file)
@@ -206,8 +208,12 @@ def _link(folder: int, name: str, target: str) -> tuple[Mark, Mark]:
     return before, _mark(os.stat(name, dir_fd=folder, follow_symlinks=False))
 
 
+def _give_name(folder: int, file: int, part: str, name: str) -> Mark:
+    os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    return _mark(os.fstat(file))
+
+
 def _create(folder: int, name: str) -> int:
-    _remove(folder, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, 0o644, dir_fd=folder)
 
