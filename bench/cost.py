@@ -13,10 +13,24 @@ KIB = 1024
 def cpu_seconds(pid: int) -> float:
     """Return user and system seconds of a process, all its threads, and its children.
 
-    Linux tells them in nanoseconds by the process's CPU clock; elsewhere they come in ticks.
+    Linux tells them in nanoseconds by the process's CPU clock; elsewhere, and for children that
+    have ended, they come in ticks.
     """
     children = psutil.Process(pid).children(recursive=True)
-    return _own_cpu_seconds(pid) + sum(_own_cpu_seconds(child.pid) for child in children)
+    return _whole_cpu_seconds(pid) + sum(map(_cpu_seconds_of_child, children))
+
+
+def _cpu_seconds_of_child(child: psutil.Process) -> float:
+    """Return its seconds, or none when it has ended meanwhile: its parent has them then."""
+    try:
+        return _whole_cpu_seconds(child.pid)
+    except (OSError, psutil.NoSuchProcess):
+        return 0.0
+
+
+def _whole_cpu_seconds(pid: int) -> float:
+    ended = psutil.Process(pid).cpu_times()
+    return _own_cpu_seconds(pid) + ended.children_user + ended.children_system
 
 
 def _own_cpu_seconds(pid: int) -> float:

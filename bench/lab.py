@@ -35,8 +35,9 @@ class Lab:
     def server(self, data: Path, key: str, cores: set[int] | None = None) -> Iterator[Running]:
         """Run a server on a data folder that exists."""
         started = server(data, key, self.model.target.port, cores=cores)
-        with started as running, self._watched(running.pid):
+        with started as running, self.watched(running.pid):
             yield running
 
-    def _watched(self, pid: int) -> AbstractContextManager[None]:
-        return profiled(pid, self.folder) if self.profile else nullcontext()
+    def watched(self, pid: int, name: str = "server") -> AbstractContextManager[None]:
+        """Rank the functions of a process while the block runs, if profiles are wanted."""
+        return profiled(pid, self.folder, name) if self.profile else nullcontext()

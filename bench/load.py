@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
 from typing import Any, Literal, TypeVar
 
 from bench.connection import Answer, Connection
@@ -15,6 +17,7 @@ T = TypeVar("T")
 
 POLLS_MAX = 2000
 ACTIVE = ("queued", "in_progress", "cancelling")
+REACHED_SECONDS_MAX = 30
 QUESTION = "What is the weather in Bern, and what should I wear?"
 
 _FUNCTION = {
@@ -85,6 +88,56 @@ async def by_clients(
 
     await asyncio.gather(*(client(connection) for connection in connections))
     return results
+
+
+async def at_rate(
+    connections: Sequence[Connection],
+    per_second: float,
+    count: int,
+    once: Callable[[Connection], Awaitable[T]],
+) -> list[T]:
+    """Do the same ``count`` times at random moments, so many a second, however long each takes.
+
+    Whoever comes while all connections are taken has to wait, so there should be many of them.
+    """
+    free: asyncio.Queue[Connection] = asyncio.Queue()
+    for connection in connections:
+        free.put_nowait(connection)
+
+    async def arrival(after_seconds: float) -> T:
+        await asyncio.sleep(after_seconds)
+        connection = await free.get()
+        try:
+            return await once(connection)
+        finally:
+            free.put_nowait(connection)
+
+    gaps = Random(7)
+    moments = accumulate(gaps.expovariate(per_second) for _ in range(count))
+    return await asyncio.gather(*map(arrival, moments))
+
+
+async def start_all(
+    connections: Sequence[Connection], request: bytes, ramp_seconds: float
+) -> list[Answer]:
+    """Send the request on every connection, spread over the ramp; return all answers."""
+    gap = ramp_seconds / len(connections)
+
+    async def one(index: int, connection: Connection) -> Answer:
+        await asyncio.sleep(index * gap)
+        return await connection.request(request)
+
+    return await asyncio.gather(*(one(*numbered) for numbered in enumerate(connections)))
+
+
+async def until_open(model: Target, count: int, streams: "asyncio.Task[list[Answer]]") -> None:
+    """Wait until the model has so many streams open, or they have ended already."""
+    for _ in range(REACHED_SECONDS_MAX * 10):
+        stats = (await model.ask("GET", "/stats")).json()
+        if stats["open"] >= count or streams.done():
+            return
+        await asyncio.sleep(0.1)
+    raise RuntimeError(f"only {stats['open']} of {count} streams reached the model")
 
 
 async def connections_to(target: Target, count: int) -> list[Connection]:

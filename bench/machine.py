@@ -11,7 +11,17 @@ import psutil
 
 from bench.cost import cpu_seconds
 
-_PACKAGES = ("understudy", "aiohttp", "msgspec", "starlette", "uvicorn", "uvloop", "httptools")
+_PACKAGES = (
+    "understudy",
+    "aiohttp",
+    "asyncpg",
+    "msgspec",
+    "nats-py",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+)
 
 
 def describe() -> dict[str, str | int | float]:
@@ -34,7 +44,7 @@ class Others:
     def __init__(self, model_pid: int) -> None:
         self._model_pid = model_pid
         self._started = time.monotonic()
-        self._busy, self._ours = _busy_seconds(), self._our_seconds()
+        self._busy, self._ours = busy_seconds(), self._our_seconds()
 
     def _our_seconds(self) -> float:
         """Return the CPU seconds of this process, of the model, and of children that ended."""
@@ -44,11 +54,12 @@ class Others:
 
     def percent(self) -> float:
         """Return the share of one core that others used since the watch began."""
-        others = _busy_seconds() - self._busy - (self._our_seconds() - self._ours)
+        others = busy_seconds() - self._busy - (self._our_seconds() - self._ours)
         return max(0.0, 100 * others / (time.monotonic() - self._started))
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
+    """Return the CPU seconds that all cores together have been busy since the machine began."""
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
     return float(sum(times[:8]) - idle)

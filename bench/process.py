@@ -1,19 +1,22 @@
-"""The two processes that a case needs: the model and the server under test."""
+"""The processes that a case needs: the model, and the server or worker under test."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
 from bench.target import Target
 
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 READY_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
 
@@ -62,31 +65,73 @@ def model() -> Iterator[Running]:
         stop(process)
 
 
-def make_key(data: Path) -> str:
+def make_key(data: Path, settings: Mapping[str, str] = NOTHING_MORE) -> str:
     """Create the data folder with one key and return the key."""
-    command = [understudy(), "keys", "create", "--name", "bench", "--data-dir", str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = ["keys", "create", "--name", "bench", "--data-dir", str(data)]
+    return command_output(command, settings).split()[-1]
+
+
+def command_output(command: Sequence[str], settings: Mapping[str, str]) -> str:
+    """Return what a command of ours prints; ``settings`` are variables of its environment."""
+    done = subprocess.run(
+        [understudy(), *command],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     if done.returncode != 0:
-        raise RuntimeError(f"keys create failed: {done.stdout}{done.stderr}")
-    return done.stdout.split()[-1]
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 @contextmanager
 def server(
-    data: Path, key: str, model_port: int, *, cores: set[int] | None = None
+    data: Path,
+    key: str,
+    model_port: int,
+    *,
+    cores: set[int] | None = None,
+    settings: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[Running]:
     """Run Understudy on this data folder with the model attached, until the block ends."""
     port = _free_port()
-    command = [understudy(), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = ["serve", "--host", "127.0.0.1", "--port", str(port)]
+    with _listening(command, port, data, key, model_port, cores, settings) as running:
+        yield running
+
+
+@contextmanager
+def worker(data: Path, model_port: int, settings: Mapping[str, str]) -> Iterator[Running]:
+    """Run a worker with the model attached until the block ends; all it answers is its health."""
+    port = _free_port()
+    command = ["worker", "--health-port", str(port)]
+    with _listening(command, port, data, "", model_port, None, settings) as running:
+        yield running
+
+
+@contextmanager
+def _listening(
+    command: Sequence[str],
+    port: int,
+    data: Path,
+    key: str,
+    model_port: int,
+    cores: set[int] | None,
+    settings: Mapping[str, str],
+) -> Iterator[Running]:
     environment = {
         **os.environ,
         "UNDERSTUDY_UPSTREAM_URL": f"http://127.0.0.1:{model_port}/v1",
         "UNDERSTUDY_UPSTREAM_KEY": "x",
+        **settings,
     }
     log_path = data.with_name(data.name + ".log")
     started = time.monotonic()
     with log_path.open("ab") as log, only_on(cores):
-        process = _start([*command, "--data-dir", str(data)], environment, log.fileno())
+        whole = [understudy(), *command, "--data-dir", str(data)]
+        process = _start(whole, environment, log.fileno())
     try:
         _wait_until_listening(process, port, log_path)
         yield Running(process.pid, Target(port, key), time.monotonic() - started)
@@ -115,7 +160,7 @@ def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int, log: Pa
         if process.poll() is not None:
             break
         time.sleep(0.002)
-    raise RuntimeError(f"the server did not start:\n{log.read_text()[-3000:]}")
+    raise RuntimeError(f"the process did not start:\n{log.read_text()[-3000:]}")
 
 
 def _healthy(port: int) -> bool:
@@ -125,6 +170,15 @@ def _healthy(port: int) -> bool:
             return stream.recv(64).startswith(b"HTTP/1.1 200")
     except OSError:
         return False
+
+
+def kill(pid: int) -> None:
+    """End a process at once, as a crash does, and then what it had started."""
+    family = psutil.Process(pid).children(recursive=True)
+    os.kill(pid, signal.SIGKILL)
+    for child in family:
+        if child.is_running():
+            child.kill()
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

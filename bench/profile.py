@@ -18,8 +18,8 @@ STOP_SECONDS_MAX = 30
 
 
 @contextmanager
-def profiled(pid: int, folder: Path) -> Iterator[None]:
-    """Sample the process while the block runs, then print the ranking."""
+def profiled(pid: int, folder: Path, name: str = "server") -> Iterator[None]:
+    """Sample the process while the block runs, then print the ranking under this name."""
     path = folder / f"profile-{pid}.raw"
     options = ["-f", "raw", "-F", "-t", "-r", str(SAMPLES_PER_SECOND), "-o", str(path)]
     spy = str(Path(sys.executable).with_name("py-spy"))
@@ -30,7 +30,7 @@ def profiled(pid: int, folder: Path) -> Iterator[None]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(STOP_SECONDS_MAX)
-    print(ranking(path.read_text()))
+    print(f"\n{name}\n{ranking(path.read_text())}")
 
 
 def ranking(raw: str) -> str:

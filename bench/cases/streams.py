@@ -22,14 +22,15 @@ from bench.load import (
     connections_to,
     make_assistant,
     run_request,
+    start_all,
     stream_run,
+    until_open,
 )
 from bench.loop import run
 from bench.process import Running, only_on
 from bench.script import Script
-from bench.stamps import delays_ms, indexes
+from bench.stamps import delays_ms, is_whole
 from bench.target import Target
-from bench.transcript import PLAIN, WrongStream, events, expect_order, streamed_text
 
 RATE = 20
 RAMP_SECONDS = 5
@@ -37,7 +38,7 @@ WAIT_MS = 9_000
 DIRECT = Script(deltas=80, ttft_ms=2_000, rate_per_second=RATE, stamped=True)
 DIRECT_RAMP_SECONDS = 1
 WARM_UP_RUNS = 100
-REACHED_SECONDS_MAX = 30
+SETTLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ async def _measure(lab: Lab, server: Running) -> list[Figure]:
     connections = await connections_to(server.target, count)
     await _warm_up(server.target, connections)
     before = memory(server.pid)
-    streams = asyncio.create_task(_start_all(connections, request, RAMP_SECONDS))
-    await _until_open(lab.model.target, count, streams)
+    streams = asyncio.create_task(start_all(connections, request, RAMP_SECONDS))
+    await until_open(lab.model.target, count, streams)
+    await asyncio.sleep(SETTLE_SECONDS)
     waiting, cpu = memory(server.pid), cpu_seconds(server.pid)
     answers = await streams
     close_all(connections)
@@ -107,7 +109,7 @@ async def _direct(target: Target, count: int) -> list[Answer]:
     }
     request = target.request("POST", "/v1/chat/completions", body)
     connections = await connections_to(target, count)
-    answers = await _start_all(connections, request, DIRECT_RAMP_SECONDS)
+    answers = await start_all(connections, request, DIRECT_RAMP_SECONDS)
     close_all(connections)
     return answers
 
@@ -120,45 +122,11 @@ async def _warm_up(target: Target, connections: list[Connection]) -> None:
     )
 
 
-async def _start_all(
-    connections: list[Connection], request: bytes, ramp_seconds: float
-) -> list[Answer]:
-    """Send the request on every connection, spread over the ramp; return all answers."""
-    gap = ramp_seconds / len(connections)
-
-    async def one(index: int, connection: Connection) -> Answer:
-        await asyncio.sleep(index * gap)
-        return await connection.request(request)
-
-    return await asyncio.gather(*(one(*numbered) for numbered in enumerate(connections)))
-
-
-async def _until_open(model: Target, count: int, streams: "asyncio.Task[list[Answer]]") -> None:
-    """Wait until the model has all streams open, a little longer for things to settle."""
-    for _ in range(REACHED_SECONDS_MAX * 10):
-        stats = (await model.ask("GET", "/stats")).json()
-        if stats["open"] >= count or streams.done():
-            break
-        await asyncio.sleep(0.1)
-    else:
-        raise RuntimeError(f"only {stats['open']} of {count} streams reached the model")
-    await asyncio.sleep(0.5)
-
-
-def _is_whole(answer: Answer, deltas: int) -> bool:
-    try:
-        found = events(answer)
-        expect_order(found, PLAIN)
-        return indexes(streamed_text(found)) == list(range(deltas))
-    except (WrongStream, RuntimeError, StopIteration):
-        return False
-
-
 def _figures(
     answers: list[Answer], direct: list[Answer], phases: Phases, deltas: int, lab: Lab
 ) -> list[Figure]:
     case, count = f"{len(answers):,} streams", len(answers)
-    broken = sum(not _is_whole(answer, deltas) for answer in answers)
+    broken = sum(not is_whole(answer, deltas) for answer in answers)
     delays = [delay for answer in answers for delay in delays_ms(answer)]
     floor = [delay for answer in direct for delay in delays_ms(answer)]
     added = percentile(delays, 99) - percentile(floor, 99)

@@ -1,0 +1,1 @@
+"""Measures several processes of Understudy over PostgreSQL and NATS, all on this machine."""
