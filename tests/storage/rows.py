@@ -154,7 +154,7 @@ def claimed(until: float = NOW + 15.0) -> Claimed:
     return Claimed(lease_until=until)
 
 
-def message_started(number: int = 1) -> MessageStarted:
+def message_started(number: int | str = 1) -> MessageStarted:
     """Return the begin of a message."""
     return MessageStarted(message_id=f"msg_a{number}", step_id=f"step_{number}")
 

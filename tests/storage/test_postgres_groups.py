@@ -8,14 +8,15 @@ from typing import Literal
 import asyncpg
 import pytest
 
+from tests.services.postgres import execute
 from understudy.errors import Unavailable
 from understudy.runs import machine
 from understudy.runs.happenings import CancelRequested, Expired
 from understudy.runs.state import RunState, after
 from understudy.storage.base import Storage
 from understudy.storage.changes import Change, CommitRun, Delete, Replace, StartRun, Written
+from understudy.storage.postgres.alone import apply_alone
 from understudy.storage.postgres.connecting import Connection
-from understudy.storage.postgres.groups import apply_alone
 from understudy.storage.postgres.session import Session
 from understudy.storage.postgres.store import PostgresStorage
 from understudy.storage.records import Conflict, Scope, Slice, ThreadBusy, ThreadGone
@@ -26,6 +27,8 @@ from .rows import (
     NOW,
     answered,
     claimed,
+    happen,
+    holder,
     make_run,
     make_thread,
     message_row,
@@ -74,7 +77,7 @@ async def outcomes(storage: Storage, *writes: Change) -> list[Written | BaseExce
     return await asyncio.gather(*map(storage.write, writes), return_exceptions=True)
 
 
-async def plain_run(storage: Storage, number: int) -> None:
+async def plain_run(storage: Storage, number: int | str) -> None:
     """Do the writes of a plain run, as API and worker do."""
     ordered = start(f"run_{number}", f"thread_{number}", messages=())
     assert (await storage.write(ordered)).applied
@@ -118,19 +121,82 @@ async def test_those_who_are_refused_are_alone(storage: PostgresStorage) -> None
     assert [one.id for one in await storage.thread_messages("thread_2")] == ["msg_2"]
 
 
+async def rename(storage: Storage, kind: Literal["run", "message"], object_id: str) -> None:
+    """Change the metadata as a client does."""
+    row = await storage.fetch(kind, Scope(project_id=ACME), object_id)
+    assert row is not None
+    fields = dict(id=object_id, read=row, body=row.body, metadata=b'{"by":"client"}')
+    await storage.write(Replace(kind=kind, project_id=ACME, **fields))  # type: ignore[arg-type]
+
+
+async def test_what_is_not_plain_is_done_beside_the_group(storage: PostgresStorage) -> None:
+    """Some of those who end together have somebody behind them, or metadata of a client."""
+    for number in range(4):
+        await make_run(storage, f"run_{number}", f"thread_{number}")
+        await happen(storage, claimed(), message_started(number), run_id=f"run_{number}")
+    await storage.write(start("run_9", "thread_0", queue=True))
+    await rename(storage, "run", "run_1")
+    await rename(storage, "message", "msg_a2")
+    records = [await recorded(storage, f"run_{number}") for number in range(4)]
+    assert await outcomes(storage, *(order(one, answered()) for one in records)) == [
+        Written(promoted_run_id="run_9"),
+        *[Written()] * 3,
+    ]
+    ended = [(await recorded(storage, f"run_{number}")).state.run for number in range(4)]
+    assert [one.status for one in ended] == ["completed"] * 4
+    assert [one.metadata for one in ended] == [{}, {"by": "client"}, {}, {}]
+    [message] = await storage.thread_messages("thread_2")
+    assert (message.metadata, message.status) == ({"by": "client"}, "completed")
+    assert await holder(storage, "thread_0") == "run_9"
+
+
+@pytest.mark.parametrize("ended", [0, 30], ids=["no runs", "only runs that are over"])
+async def test_plans_that_are_kept_from_empty_indexes_read_no_more_later(
+    storage: PostgresStorage, postgres_url: str, ended: int
+) -> None:
+    """Reading the whole of any index costs nothing at first, and very much later."""
+    await plain_runs(storage, "first", ended)
+    await execute(postgres_url, "VACUUM ANALYZE runs, messages, threads, run_steps")
+    before = await rows_read(postgres_url)
+    opened = await PostgresStorage.open(postgres_url, writers=1)
+    await plain_runs(opened, "early", 1)
+    await plain_runs(opened, "late", runs := 300)
+    await opened.close()
+    async with asyncio.timeout(10):
+        while (read := await rows_read(postgres_url) - before) < runs:
+            pass
+    assert read < 40 * runs
+
+
+async def plain_runs(storage: Storage, name: str, count: int) -> None:
+    """Do plain runs at once, each on a thread that is there."""
+    await asyncio.gather(*(make_thread(storage, f"thread_{name}_{n}") for n in range(count)))
+    await asyncio.gather(*(plain_run(storage, f"{name}_{n}") for n in range(count)))
+
+
+async def rows_read(url: str) -> int:
+    """Return how many rows the indexes have given; sessions that have ended are counted."""
+    connection = await asyncpg.connect(url)
+    try:
+        found: int = await connection.fetchval(
+            "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes "
+            "WHERE relname IN ('runs', 'messages', 'threads', 'run_steps')"
+        )
+        return int(found)
+    finally:
+        await connection.close()
+
+
 async def test_one_that_breaks_its_group_fails_alone(storage: PostgresStorage) -> None:
     """A bug or a constraint in one request is nobody else's."""
-    await storage.write(plain_row("assistant", "asst_1", NOW))
+    await storage.write(thread_row("thread_1"))
     good, bad, also_good = await outcomes(
-        storage,
-        plain_row("assistant", "asst_0", NOW),
-        plain_row("assistant", "asst_1", NOW),
-        plain_row("assistant", "asst_2", NOW),
+        storage, thread_row("thread_0"), thread_row("thread_1"), thread_row("thread_2")
     )
     assert (good, also_good) == (Written(), Written())
     assert isinstance(bad, Unavailable)
     assert isinstance(bad.__cause__, asyncpg.UniqueViolationError)
-    assert await storage.fetch("assistant", within(None), "asst_2") is not None
+    assert await storage.fetch("thread", within(None), "thread_2") is not None
 
 
 async def test_writes_to_one_thread_are_done_in_their_order(storage: PostgresStorage) -> None:

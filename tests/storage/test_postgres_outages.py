@@ -7,9 +7,11 @@ import pytest
 
 from tests.services.postgres import PostgresServer, execute, finished, installed_bin_folder
 from understudy.errors import Unavailable
+from understudy.storage.postgres import session as session_module
 from understudy.storage.postgres.connecting import Connection
 from understudy.storage.postgres.migrating import migrate
 from understudy.storage.postgres.session import OutcomeUnknown, Session
+from understudy.storage.postgres.statements import Call
 from understudy.storage.postgres.store import PostgresStorage
 from understudy.storage.records import Scope, Slice
 
@@ -169,6 +171,33 @@ async def test_a_connection_that_breaks_in_the_commit_leaves_the_outcome_open(
 
     with pytest.raises(OutcomeUnknown):
         await session.commit(work)
+    await session.close()
+
+
+async def cut_unseen(server: PostgresServer) -> Session:
+    """Return a session whose connection is gone, which the event loop has not seen yet."""
+    session = Session(server.url("ours"))
+    pid = await session.call(Call("SELECT pg_backend_pid()"))
+    finished(execute(server.url(), _end(pid)))
+    return session
+
+
+async def test_a_connection_that_breaks_in_a_call_leaves_the_outcome_open(
+    server: PostgresServer,
+) -> None:
+    session = await cut_unseen(server)
+    with pytest.raises(OutcomeUnknown):
+        await session.call(Call("SELECT 7"))
+    assert await session.call(Call("SELECT 7")) == 7
+    await session.close()
+
+
+async def test_a_connection_that_has_rested_is_tried_out_before_a_call(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await cut_unseen(server)
+    monkeypatch.setattr(session_module, "RESTED_SECONDS_MAX", -1.0)
+    assert await session.call(Call("SELECT 7")) == 7
     await session.close()
 
 

@@ -227,7 +227,10 @@ class Keys(Protocol):
         ...
 
     async def revoke_key(self, key_hash: str, now: int) -> bool:
-        """Mark the key as revoked. Return whether there was one to revoke."""
+        """Mark the key as revoked. Return whether there was one to revoke.
+
+        Other processes of a cluster know within two seconds.
+        """
         ...
 
     async def default_project(self, now: int) -> str:

@@ -9,6 +9,14 @@ log = structlog.get_logger("understudy.storage")
 
 # A connection that breaks shows as any of these, depending on the moment.
 FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+# The server says that the connection ends: what it had just been asked may be done or not.
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DatabaseDroppedError,
+    asyncpg.IdleSessionTimeoutError,
+)
 # The server chose a victim among transactions: it wrote nothing, and can just be run again.
 VICTIM = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 

@@ -25,13 +25,14 @@ def label(key: str, value: str) -> bytes:
     return _encode((key, value))
 
 
+def of(thread_id: str, body: bytes) -> list[tuple[str, bytes]]:
+    """Return the rows that stand for the metadata of a thread."""
+    return [(thread_id, label(key, value)) for key, value in _decode(body).metadata.items()]
+
+
 async def add(database: Database, bodies: Iterable[tuple[str, bytes]]) -> None:
     """Note the metadata of new threads, given as (id, body)."""
-    rows = [
-        (thread_id, label(key, value))
-        for thread_id, body in bodies
-        for key, value in _decode(body).metadata.items()
-    ]
+    rows = [row for thread_id, body in bodies for row in of(thread_id, body)]
     if rows:
         await database.execute(
             "INSERT INTO thread_labels (thread_id, label) "

@@ -13,6 +13,7 @@ from understudy.storage.postgres.connecting import Database
 from understudy.storage.postgres.paging import read_page
 from understudy.storage.postgres.reader import Reader, changed_rows
 from understudy.storage.postgres.statements import Values, arrays, unnest
+from understudy.storage.postgres.threads import hold
 from understudy.storage.records import Conflict, Kind, Row, Rows, Scope, Slice, UnknownCursor
 
 _TYPES = {"body": "bytea", "created_at": "bigint", "expires_at": "bigint"}
@@ -128,6 +129,14 @@ async def answered(reader: Reader, project_id: str, key: str) -> Answer | None:
         after=after,
         created_at=created_at,
     )
+
+
+async def add(database: Database, row: Insert) -> None:
+    """Add an object. Raises ThreadGone or ThreadBusy if it needs a free thread."""
+    if row.needs_free_thread and row.thread_id is not None:
+        held = await hold(database, row.thread_id)
+        held.check_free(row.project_id)
+    await insert(database, [row])
 
 
 async def insert(database: Database, rows: Iterable[Insert]) -> None:

@@ -1,13 +1,11 @@
 """Reads and writes runs: the lock of a thread, expected states, turns and leases.
 
-All writes here take any number of runs at once, of different threads, and whoever calls them
-holds the threads (``threads.py``).
+A run is started or changed here in all cases that there are. Plain cases are written many at once
+(``grouped_objects.py``, ``grouped_runs.py``).
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
-
-from msgspec import Struct
+from collections.abc import Iterable, Mapping
 
 from understudy.runs import journal
 from understudy.storage.changes import CommitRun, StartRun, Written
@@ -15,7 +13,8 @@ from understudy.storage.columns import pack
 from understudy.storage.postgres import objects
 from understudy.storage.postgres.connecting import Database
 from understudy.storage.postgres.reader import Reader, Record
-from understudy.storage.postgres.statements import arrays, unnest
+from understudy.storage.postgres.statements import arrays
+from understudy.storage.postgres.threads import hold, lock
 from understudy.storage.records import Claimable, RunHistory, RunRecord, Scope
 from understudy.storage.run_rows import (
     LONG_THREAD_MESSAGES,
@@ -33,9 +32,12 @@ from understudy.wire.encoding import (
 )
 from understudy.wire.objects.messages import Message
 from understudy.wire.objects.runs import Run
+from understudy.wire.objects.steps import RunStep
 
+# Word for word what the indexes of unfinished runs say: only so do they serve.
+_UNFINISHED = "(turn <> 'over') IS TRUE"
 _CLAIMABLE = (
-    "turn <> 'over' AND status IN ('queued', 'in_progress', 'cancelling') "
+    f"{_UNFINISHED} AND status IN ('queued', 'in_progress', 'cancelling') "
     "AND (turn = 'holding' OR status = 'cancelling')"
 )
 _STEPS = (
@@ -48,31 +50,29 @@ _MESSAGES = (
 )
 
 
-class Starting(Struct, frozen=True):
-    """A run that is to be inserted, behind the run that holds the thread if there is one."""
+async def start(database: Database, order: StartRun) -> Written:
+    """Insert the run with its messages; behind the run that holds the thread they wait with it.
 
-    order: StartRun
-    holder: str | None
+    Raises ThreadGone, or ThreadBusy when the run is not to wait.
+    """
+    held = await hold(database, order.change.run.thread_id)
+    if order.queue:
+        held.check_exists(order.project_id)
+    else:
+        held.check_free(order.project_id)
+    if held.run_id is None:
+        await objects.insert(database, order.messages)
+    await _insert(database, order, held.run_id)
+    return Written(active_run_id=held.run_id)
 
 
-async def insert(database: Database, starting: Collection[Starting]) -> None:
-    """Insert runs, each with its turn; the unique index on threads is the last check (RUN-22)."""
-    if not starting:
-        return
-    types = (
-        *("text", "text", "text", "bigint", "text", "text", "bigint", "bigint", "bigint"),
-        *("bytea", "bytea", "bytea", "text"),
-    )
+async def _insert(database: Database, order: StartRun, holder: str | None) -> None:
+    """Insert a run with its turn; the unique index on threads is the last check (RUN-22)."""
+    run = order.change.run
     await database.execute(
         "INSERT INTO runs (id, project_id, thread_id, created_at, status, turn, attempt, position, "
-        f"deadline, journal, waiting_messages, body, file_ids) SELECT * FROM {unnest(*types)}",
-        *arrays(_new_row(one.order, one.holder) for one in starting),
-    )
-
-
-def _new_row(order: StartRun, holder: str | None) -> tuple[object, ...]:
-    run = order.change.run
-    return (
+        "deadline, journal, waiting_messages, body, file_ids) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         run.id,
         order.project_id,
         run.thread_id,
@@ -89,56 +89,39 @@ def _new_row(order: StartRun, holder: str | None) -> tuple[object, ...]:
     )
 
 
-async def commit(database: Database, orders: Sequence[CommitRun]) -> list[Written]:
-    """Apply changes to runs that are as the changes expect; what is returned is the verdict."""
-    if not orders:
-        return []
-    found = await _update(database, orders)
-    applied = [order for order in orders if order.change.run.id in found]
-    await _keep_changed_metadata(database, "runs", (one.change.run for one in applied), found)
-    await _put_steps(database, applied)
-    await _put_messages(database, applied)
-    ended = [one.change.run.thread_id for one in applied if one.change.ends_run]
-    promoted = await _promote(database, ended) if ended else {}
-    return [
-        Written(promoted_run_id=promoted.get(order.change.run.thread_id))
-        if order.change.run.id in found
-        else Written(applied=False)
-        for order in orders
-    ]
-
-
-async def _update(database: Database, orders: Iterable[CommitRun]) -> Mapping[str, bytes | None]:
-    """Return the runs that were changed, with the metadata that clients changed before."""
-    types = (
-        *("text", "text", "bigint", "text", "boolean", "bigint", "bigint"),
-        *("boolean", "double precision", "bytea", "bytea", "bytea"),
-    )
-    found = await database.fetch(
-        "UPDATE runs SET status = new.status, attempt = new.attempt, "
-        "turn = CASE WHEN new.ends THEN 'over' ELSE runs.turn END, "
-        "position = greatest(runs.position, new.position), "
-        "lease_until = CASE WHEN new.keeps_lease THEN runs.lease_until ELSE new.lease_until END, "
-        "pending_usage = new.pending_usage, body = new.body, journal = runs.journal || new.journal "
-        f"FROM {unnest(*types)} AS new (id, expected_status, expected_attempt, status, ends, "
-        "attempt, position, keeps_lease, lease_until, pending_usage, body, journal) "
-        "WHERE runs.id = ANY($1) AND runs.id = new.id AND runs.status = new.expected_status "
-        "AND runs.attempt = new.expected_attempt AND runs.deleted_at IS NULL "
-        "RETURNING runs.id, runs.changed_metadata",
-        *arrays(sorted(map(_changed_row, orders), key=lambda row: str(row[0]))),
-    )
-    return dict(found)
-
-
-def _changed_row(order: CommitRun) -> tuple[object, ...]:
+async def commit(database: Database, order: CommitRun) -> Written:
+    """Apply a change to a run that is as the change expects; what is returned is the verdict."""
     change = order.change
-    return (
+    await lock(database, change.run.thread_id)
+    found = await _update(database, order)
+    if found is None:
+        return Written(applied=False)
+    await _keep_changed_metadata(database, "runs", change.run, found["changed_metadata"])
+    for step in change.steps:
+        await _put_step(database, order.project_id, step)
+    for message in change.messages:
+        await _put_message(database, order.project_id, message)
+    if not change.ends_run:
+        return Written()
+    return Written(promoted_run_id=await _promote(database, change.run.thread_id))
+
+
+async def _update(database: Database, order: CommitRun) -> Record | None:
+    """Return the metadata that a client changed before, or None if the run is not as expected."""
+    change = order.change
+    return await database.fetchrow(
+        "UPDATE runs SET status = $4, attempt = $5, turn = CASE WHEN $6 THEN 'over' ELSE turn END, "
+        "position = greatest(position, $7), "
+        "lease_until = CASE WHEN $8 THEN lease_until ELSE $9 END, "
+        "pending_usage = $10, body = $11, journal = journal || $12 "
+        "WHERE id = $1 AND status = $2 AND attempt = $3 AND deleted_at IS NULL "
+        "RETURNING changed_metadata",
         change.run.id,
         change.expected_status,
         change.expected_attempt,
         change.run.status,
-        change.ends_run,
         change.attempt,
+        change.ends_run,
         change.position,
         change.lease_until == 0.0,
         change.lease_until,
@@ -149,72 +132,52 @@ def _changed_row(order: CommitRun) -> tuple[object, ...]:
 
 
 async def _keep_changed_metadata(
-    database: Database,
-    table: str,
-    written: Iterable[Run | Message],
-    found: Mapping[str, bytes | None],
+    database: Database, table: str, written: Run | Message, metadata: bytes | None
 ) -> None:
     """A client changed the metadata while a worker held an older copy: the client's stays."""
-    for one in written:
-        metadata = found.get(one.id)
-        if metadata is not None:
-            body = encode(with_metadata(one, metadata))
-            await database.execute(f"UPDATE {table} SET body = $1 WHERE id = $2", body, one.id)
+    if metadata is not None:
+        body = encode(with_metadata(written, metadata))
+        await database.execute(f"UPDATE {table} SET body = $1 WHERE id = $2", body, written.id)
 
 
-async def _put_steps(database: Database, orders: Iterable[CommitRun]) -> None:
-    rows = [
-        (step.id, order.project_id, step.thread_id, step.run_id, step.created_at, encode(step))
-        for order in orders
-        for step in order.change.steps
-    ]
-    if rows:
-        await database.execute(
-            "INSERT INTO run_steps (id, project_id, thread_id, run_id, created_at, body) "
-            f"SELECT * FROM {unnest('text', 'text', 'text', 'text', 'bigint', 'bytea')} "
-            "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            *arrays(rows),
-        )
+async def _put_step(database: Database, project_id: str, step: RunStep) -> None:
+    await database.execute(
+        "INSERT INTO run_steps (id, project_id, thread_id, run_id, created_at, body) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        *(step.id, project_id, step.thread_id, step.run_id, step.created_at, encode(step)),
+    )
 
 
-async def _put_messages(database: Database, orders: Iterable[CommitRun]) -> None:
-    """Write messages unless a client deleted them in the meantime."""
-    written = [(order.project_id, one) for order in orders for one in order.change.messages]
-    if not written:
-        return
-    found = await database.fetch(
+async def _put_message(database: Database, project_id: str, one: Message) -> None:
+    """Write a message unless a client deleted it in the meantime."""
+    metadata = await database.fetchval(
         "INSERT INTO messages (id, project_id, thread_id, run_id, created_at, body) "
-        f"SELECT * FROM {unnest('text', 'text', 'text', 'text', 'bigint', 'bytea')} "
-        "ON CONFLICT (id) DO UPDATE SET body = excluded.body "
-        "WHERE messages.deleted_at IS NULL RETURNING id, changed_metadata",
-        *arrays(
-            (one.id, project_id, one.thread_id, one.run_id, one.created_at, encode(one))
-            for project_id, one in written
-        ),
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET body = excluded.body "
+        "WHERE messages.deleted_at IS NULL RETURNING changed_metadata",
+        *(one.id, project_id, one.thread_id, one.run_id, one.created_at, encode(one)),
     )
-    messages = (one for _, one in written)
-    await _keep_changed_metadata(database, "messages", messages, dict(found))
+    await _keep_changed_metadata(database, "messages", one, metadata)
 
 
-async def _promote(database: Database, thread_ids: Sequence[str]) -> dict[str, str]:
-    """Give each free thread to the run that has waited longest; return run ids by thread."""
-    found = await database.fetch(
-        "SELECT DISTINCT ON (thread_id) thread_id, id, waiting_messages FROM runs AS waiting "
-        "WHERE thread_id = ANY($1) AND turn = 'waiting' AND status = 'queued' "
-        "AND NOT EXISTS (SELECT 1 FROM runs AS holding "
-        "WHERE holding.thread_id = ANY($1) AND holding.thread_id = waiting.thread_id "
-        "AND holding.turn = 'holding') "
-        "ORDER BY thread_id, sequence",
-        [*thread_ids],
+async def _promote(database: Database, thread_id: str) -> str | None:
+    """Give the thread, if it is free, to the run that has waited longest; return its id."""
+    found = await database.fetchrow(
+        "SELECT id, waiting_messages FROM runs "
+        "WHERE thread_id = $1 AND turn = 'waiting' AND status = 'queued' "
+        "AND NOT EXISTS (SELECT 1 FROM runs WHERE thread_id = $1 AND turn = 'holding') "
+        "ORDER BY sequence LIMIT 1",
+        thread_id,
     )
-    for thread_id, run_id, brought in found:
-        await database.execute(
-            "UPDATE runs SET turn = 'holding', waiting_messages = NULL WHERE id = $1", run_id
-        )
-        last_spoken_at = await _last_spoken_at(database, thread_id)
-        messages = (moved_behind(one, last_spoken_at) for one in waiting_messages(brought))
-        await objects.insert(database, messages)
-    return {thread_id: run_id for thread_id, run_id, _ in found}
+    if found is None:
+        return None
+    run_id: str = found["id"]
+    await database.execute(
+        "UPDATE runs SET turn = 'holding', waiting_messages = NULL WHERE id = $1", run_id
+    )
+    last_spoken_at = await _last_spoken_at(database, thread_id)
+    messages = waiting_messages(found["waiting_messages"])
+    await objects.insert(database, (moved_behind(one, last_spoken_at) for one in messages))
+    return run_id
 
 
 async def _last_spoken_at(database: Database, thread_id: str) -> int:
@@ -291,7 +254,7 @@ async def claimable(
 ) -> list[Claimable]:
     """Return runs with something to do and no worker alive on them, projects taking turns."""
     behind = (
-        "SELECT project_id FROM runs WHERE turn <> 'over' AND project_id > {} "
+        f"SELECT project_id FROM runs WHERE {_UNFINISHED} AND project_id > {{}} "
         "ORDER BY project_id LIMIT 1"
     )
     first, following = behind.format("''"), behind.format("project.id")
@@ -317,7 +280,7 @@ async def claimable(
 async def overdue(reader: Reader, now: float, limit: int) -> list[str]:
     """Return runs past their deadline that nobody holds."""
     found = await reader.rows(
-        "SELECT id FROM runs WHERE turn <> 'over' AND deadline <= $1 "
+        f"SELECT id FROM runs WHERE {_UNFINISHED} AND deadline <= $1 "
         "AND (lease_until IS NULL OR lease_until < $2) ORDER BY deadline LIMIT $3",
         int(now),
         now,

@@ -24,3 +24,13 @@ def unnest(*types: str) -> str:
 def arrays(rows: Iterable[Sequence[object]]) -> list[list[object]]:
     """Return the columns of the rows; there must be a row."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+class Call:
+    """A statement with its values, which is a transaction of its own."""
+
+    __slots__ = ("sql", "values")
+
+    def __init__(self, sql: str, *values: object) -> None:
+        self.sql = sql
+        self.values = values

@@ -18,6 +18,7 @@ from understudy.storage.postgres import (
 from understudy.storage.postgres.connecting import open_pool
 from understudy.storage.postgres.migrating import check_schema
 from understudy.storage.postgres.reader import Reader
+from understudy.storage.postgres.remembered_keys import RememberedKeys
 from understudy.storage.postgres.session import Session
 from understudy.storage.postgres.writer import Writer
 from understudy.storage.records import (
@@ -41,7 +42,7 @@ from understudy.storage.records import (
 from understudy.wire.objects.messages import Message
 
 READERS_MAX = 10
-WRITERS = 4
+WRITERS = 2
 
 
 class PostgresStorage:
@@ -51,6 +52,7 @@ class PostgresStorage:
         """Take what ``open`` has made."""
         self._reader = reader
         self._writer = writer
+        self._keys = RememberedKeys(reader)
 
     @classmethod
     async def open(
@@ -183,7 +185,7 @@ class PostgresStorage:
         return await index_upkeep.unneeded_stores(self._reader, now, limit)
 
     async def find_key(self, key_hash: str) -> ApiKey | None:
-        return await keys.find(self._reader, key_hash)
+        return await self._keys.find(key_hash)
 
     async def list_keys(self) -> Sequence[ApiKey]:
         return await keys.list_all(self._reader)
@@ -192,7 +194,7 @@ class PostgresStorage:
         await keys.add(self._reader, key)
 
     async def revoke_key(self, key_hash: str, now: int) -> bool:
-        return await keys.revoke(self._reader, key_hash, now)
+        return await self._keys.revoke(key_hash, now)
 
     async def default_project(self, now: int) -> str:
         return await self._reader.transaction(partial(keys.default_project, now=now))

@@ -1,11 +1,10 @@
 """Holding threads: whoever starts or changes a run holds its thread until the commit.
 
 So a run that is put behind another cannot be overlooked when that one ends, and of two runs that
-start at once the second sees the first. The threads of a transaction are locked by one statement,
-in the order of their ids, so that two transactions never wait for each other.
+start at once the second sees the first. Where several threads are held (in the functions of
+groups), they are locked in the order of their ids, so that two transactions never wait for each
+other.
 """
-
-from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
@@ -14,42 +13,36 @@ from understudy.storage.records import ThreadBusy, ThreadGone
 
 
 class Held(Struct, frozen=True):
-    """Threads that nobody else touches now: the project of each, and the run that locks it."""
+    """A thread that nobody else touches now: its project, and the run that locks it."""
 
-    projects: Mapping[str, str]
-    runs: Mapping[str, str]
+    project_id: str | None
+    run_id: str | None
 
-    def check_exists(self, project_id: str, thread_id: str) -> None:
+    def check_exists(self, project_id: str) -> None:
         """Raise ThreadGone when the project has no such thread (any more)."""
-        if self.projects.get(thread_id) != project_id:
+        if self.project_id != project_id:
             raise ThreadGone
 
-    def check_free(self, project_id: str, thread_id: str) -> None:
+    def check_free(self, project_id: str) -> None:
         """Raise ThreadGone, or ThreadBusy when a run locks the thread."""
-        self.check_exists(project_id, thread_id)
-        if thread_id in self.runs:
-            raise ThreadBusy(self.runs[thread_id])
+        self.check_exists(project_id)
+        if self.run_id is not None:
+            raise ThreadBusy(self.run_id)
 
 
-async def hold(database: Database, thread_ids: Collection[str], *, with_runs: bool) -> Held:
-    """Lock the threads; look for the runs that hold them if asked for."""
-    if not thread_ids:
-        return Held({}, {})
-    found = await database.fetch(
-        "SELECT id, project_id, deleted_at FROM threads WHERE id = ANY($1) "
-        "ORDER BY id FOR NO KEY UPDATE",
-        [*thread_ids],
+async def lock(database: Database, thread_id: str) -> str | None:
+    """Lock the thread and return its project, or None when it is gone."""
+    found = await database.fetchrow(
+        "SELECT project_id, deleted_at FROM threads WHERE id = $1 FOR NO KEY UPDATE", thread_id
     )
-    projects = {
-        thread_id: project_id for thread_id, project_id, deleted_at in found if deleted_at is None
-    }
-    return Held(projects, await _active_runs(database, thread_ids) if with_runs else {})
+    return found["project_id"] if found and found["deleted_at"] is None else None
 
 
-async def _active_runs(database: Database, thread_ids: Collection[str]) -> dict[str, str]:
-    """Return the runs that hold the threads. A new statement sees what the lock waited for."""
-    found = await database.fetch(
-        "SELECT thread_id, id FROM runs WHERE thread_id = ANY($1) AND turn = 'holding'",
-        [*thread_ids],
+async def hold(database: Database, thread_id: str) -> Held:
+    """Lock the thread and look for the run that holds it."""
+    project_id = await lock(database, thread_id)
+    # A statement of its own sees what the lock waited for.
+    run_id = await database.fetchval(
+        "SELECT id FROM runs WHERE thread_id = $1 AND turn = 'holding'", thread_id
     )
-    return dict(found)
+    return Held(project_id, run_id)

@@ -7,19 +7,13 @@ the database, and everything of its group with it.
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from understudy.errors import Unavailable, UnderstudyError
 from understudy.storage.changes import Change, Written
+from understudy.storage.postgres.alone import apply_alone
 from understudy.storage.postgres.connecting import Connection
 from understudy.storage.postgres.failures import FOREIGN, unavailable
-from understudy.storage.postgres.groups import (
-    Common,
-    Outcome,
-    apply_alone,
-    apply_group,
-    common,
-)
+from understudy.storage.postgres.groups import call_of, common
 from understudy.storage.postgres.session import OutcomeUnknown, RolledBack, Session
 
 GROUP_MAX = 64
@@ -122,7 +116,8 @@ class Writer:
 
 
 def _may_join(group: Sequence[Submitted], one: Submitted) -> bool:
-    return not group or (one.common is not None and group[0].common is not None)
+    first = group[0].common if group else None
+    return not group or (first is not None and first.goes_with(one.common))
 
 
 async def _commit(session: Session, group: Sequence[Submitted]) -> None:
@@ -132,7 +127,7 @@ async def _commit(session: Session, group: Sequence[Submitted]) -> None:
         await _commit_alone(session, group[0])
         return
     try:
-        outcomes = await session.commit(partial(_apply_group, together))
+        left_out = frozenset[int](await session.call(call_of(together)))
     except OutcomeUnknown as error:
         refusal = _unknown(error)
         for one in group:
@@ -140,12 +135,18 @@ async def _commit(session: Session, group: Sequence[Submitted]) -> None:
     except Exception as error:  # noqa: BLE001 - it is handed to the callers
         await _commit_singly(session, group, error)
     else:
-        for one, outcome in zip(group, outcomes, strict=True):
-            one.settle(outcome)
+        await _settle_group(session, group, left_out)
 
 
-async def _apply_group(together: Sequence[Common], connection: Connection) -> list[Outcome]:
-    return await apply_group(connection, together)
+async def _settle_group(
+    session: Session, group: Sequence[Submitted], left_out: frozenset[int]
+) -> None:
+    """Wake those whose writes are done, then apply the others alone."""
+    for number, one in enumerate(group):
+        if number not in left_out:
+            one.settle(Written())
+    for number in sorted(left_out):
+        await _commit_alone(session, group[number])
 
 
 async def _commit_singly(session: Session, group: Sequence[Submitted], error: Exception) -> None:

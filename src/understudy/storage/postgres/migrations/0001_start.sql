@@ -107,8 +107,10 @@ CREATE TABLE runs (
 CREATE UNIQUE INDEX runs_holding ON runs (thread_id) WHERE turn = 'holding';
 CREATE INDEX runs_waiting ON runs (thread_id, sequence) WHERE turn = 'waiting';
 CREATE INDEX runs_listed ON runs (thread_id, created_at, sequence) WHERE deleted_at IS NULL;
-CREATE INDEX runs_unfinished ON runs (project_id, sequence) WHERE turn <> 'over';
-CREATE INDEX runs_due ON runs (deadline) WHERE turn <> 'over';
+-- In words that nothing else implies: whoever looks for the run that holds a thread would be led
+-- through one of these while there are few unfinished runs, and go on so when there are many.
+CREATE INDEX runs_unfinished ON runs (project_id, sequence) WHERE (turn <> 'over') IS TRUE;
+CREATE INDEX runs_due ON runs (deadline) WHERE (turn <> 'over') IS TRUE;
 
 CREATE TABLE run_steps (
     id text COLLATE "C" PRIMARY KEY,
