@@ -106,7 +106,7 @@ class Session:
         connection = await self._connected()
         if time.monotonic() - self._used_at > RESTED_SECONDS_MAX:
             try:
-                await connection.execute("", timeout=CONNECT_SECONDS_MAX)
+                await connection.execute("SELECT 1", timeout=CONNECT_SECONDS_MAX)
             except FOREIGN:
                 self._give_up(connection)
                 return await self._connected()
