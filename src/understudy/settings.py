@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     legs_max: int = Field(default=4_000, ge=1)
     project_legs_max: int | None = Field(default=None, ge=1)
     lease_seconds: float = Field(default=15.0, gt=0)
-    sweep_seconds: float = Field(default=1.0, gt=0)
+    sweep_seconds: float = Field(default=0.5, gt=0)
     drain_seconds: float = Field(default=5.0, ge=0)
 
     @classmethod
