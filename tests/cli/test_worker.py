@@ -55,3 +55,11 @@ def test_a_database_that_is_not_there_is_named_without_its_password(tmp_path: Pa
         assert "PostgreSQL" in ended.out + ended.err
         assert "secret" not in ended.out + ended.err
         assert "Traceback" not in ended.err
+
+
+def test_the_doctor_says_what_other_machines_could_not_see(tmp_path: Path) -> None:
+    url = "postgresql://me:secret@127.0.0.1:9/rows"
+    told = understudy("doctor", folder=tmp_path, UNDERSTUDY_DATABASE_URL=url).out
+    assert "postgresql://127.0.0.1:9/rows" in told
+    for phrase in ("UNDERSTUDY_NATS_URL", "UNDERSTUDY_FILES_URL", "UNDERSTUDY_SANDBOX=remote"):
+        assert phrase in told
