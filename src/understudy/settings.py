@@ -206,8 +206,18 @@ class Settings(BaseSettings):
 
 
 def without_password(urls: str) -> str:
-    """Return the addresses without who connects to them and how, as people may see them."""
-    return re.sub(r"(?<=://)[^/,@]*@", "", urls.partition("?")[0])
+    """Return the addresses, separated by commas, without who connects to them and how.
+
+    Whatever stands before the last ``@`` is left out: a password may hold commas and slashes.
+    """
+    scheme, found, rest = urls.partition("://")
+    shown = (rest if found else scheme).partition("?")[0]
+    servers = shown.rpartition("@")[2] if scheme.startswith("postgres") else _hosts(shown)
+    return f"{scheme}://{servers}" if found else servers
+
+
+def _hosts(servers: str) -> str:
+    return ",".join(one.rpartition("@")[2] for one in servers.split(","))
 
 
 def load_settings(config: Path | None = None, **given: Any) -> Settings:
