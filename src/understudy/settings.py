@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     legs_max: int = Field(default=4_000, ge=1)
     project_legs_max: int | None = Field(default=None, ge=1)
     lease_seconds: float = Field(default=15.0, gt=0)
-    sweep_seconds: float = Field(default=1.0, gt=0)
+    sweep_seconds: float = Field(default=0.5, gt=0)
     drain_seconds: float = Field(default=5.0, ge=0)
 
     @classmethod
@@ -206,8 +206,18 @@ class Settings(BaseSettings):
 
 
 def without_password(urls: str) -> str:
-    """Return the addresses without who connects to them and how, as people may see them."""
-    return re.sub(r"(?<=://)[^/,@]*@", "", urls.partition("?")[0])
+    """Return the addresses, separated by commas, without who connects to them and how.
+
+    Whatever stands before the last ``@`` is left out: a password may hold commas and slashes.
+    """
+    scheme, found, rest = urls.partition("://")
+    shown = (rest if found else scheme).partition("?")[0]
+    servers = shown.rpartition("@")[2] if scheme.startswith("postgres") else _hosts(shown)
+    return f"{scheme}://{servers}" if found else servers
+
+
+def _hosts(servers: str) -> str:
+    return ",".join(one.rpartition("@")[2] for one in servers.split(","))
 
 
 def load_settings(config: Path | None = None, **given: Any) -> Settings:

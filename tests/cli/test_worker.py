@@ -3,7 +3,10 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command import SECONDS_MAX, serving, understudy, working
+from understudy.settings import without_password
 
 QUICK = {"UNDERSTUDY_SWEEP_SECONDS": "0.1"}
 
@@ -55,3 +58,25 @@ def test_a_database_that_is_not_there_is_named_without_its_password(tmp_path: Pa
         assert "PostgreSQL" in ended.out + ended.err
         assert "secret" not in ended.out + ended.err
         assert "Traceback" not in ended.err
+
+
+def test_the_doctor_says_what_other_machines_could_not_see(tmp_path: Path) -> None:
+    url = "postgresql://me:secret@127.0.0.1:9/rows"
+    told = understudy("doctor", folder=tmp_path, UNDERSTUDY_DATABASE_URL=url).out
+    assert "postgresql://127.0.0.1:9/rows" in told
+    for phrase in ("UNDERSTUDY_NATS_URL", "UNDERSTUDY_FILES_URL", "UNDERSTUDY_SANDBOX=remote"):
+        assert phrase in told
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://u:pa,ss@host:5432/rows?sslmode=require", "postgresql://host:5432/rows"),
+        ("postgresql://u:p/a@host/rows", "postgresql://host/rows"),
+        ("nats://me:pw@one:4222,nats://tok@two:4222", "nats://one:4222,two:4222"),
+        ("user:pw@host:4222", "host:4222"),
+        ("nats://one,tok@two", "nats://one,two"),
+    ],
+)
+def test_addresses_are_shown_without_who_connects(address: str, shown: str) -> None:
+    assert without_password(address) == shown

@@ -89,3 +89,10 @@ def test_whoever_has_lost_the_story_trusts_nothing() -> None:
     told = at(STARTED)
     told.lose()
     assert told.verdict(behind(BEFORE, STARTED)) is Verdict.LOST
+
+
+def test_who_knows_everything_up_to_a_place_takes_only_what_is_behind_it() -> None:
+    """Whoever sets a run going knows its beginning, and must not take a later text for it."""
+    assert Continuity.behind(BEFORE).verdict(behind(BEFORE, STARTED)) is Verdict.FOLLOWS
+    assert Continuity.behind(BEFORE).verdict(NEXT) is Verdict.GAP
+    assert Continuity.behind(STARTED.id).verdict(behind(BEFORE, STARTED)) is Verdict.KNOWN

@@ -3,9 +3,9 @@
 import pytest
 
 from understudy.dispatch.in_process import InProcessDispatch
-from understudy.wire.events import EventId, RunEvent
+from understudy.wire.events import BEGINNING, EventId, RunEvent
 
-from .tale import ASKING, BEFORE, COMPLETED, PROJECT, STARTED, text
+from .tale import ASKING, BEFORE, BOUND, COMPLETED, PROJECT, STARTED, state, text
 
 
 @pytest.mark.parametrize("end", [ASKING, COMPLETED], ids=["waits", "over"])
@@ -67,6 +67,28 @@ async def test_without_a_worker_nothing_is_kept_for_one() -> None:
     await dispatch.offer("run_1", PROJECT)
     dispatch.publish("run_1", [STARTED], BEFORE)
     dispatch.publish("run_2", [STARTED], BEFORE)
+    assert list(await listener.next(1)) == []  # another process may have told what was before
     assert list(await listener.next(1)) == [STARTED]
     listener.close()
     assert (dispatch._channels, dispatch._offers.qsize()) == ({}, 0)
+
+
+async def test_where_others_tell_too_a_listener_reads_the_rows_before_it_goes_on() -> None:
+    """What another process has told lies between; only the rows have it."""
+    dispatch = InProcessDispatch(is_alone=False)
+    listener = await dispatch.subscribe("run_1")
+    dispatch.publish("run_1", [STARTED], BEGINNING)
+    assert list(await listener.next(BOUND)) == [STARTED]
+    dispatch.publish("run_1", [COMPLETED], state("thread.run.requires_action", 8).id)
+    assert list(await listener.next(BOUND)) == []
+    assert list(await listener.next(BOUND)) == [COMPLETED]
+    listener.close()
+
+
+async def test_a_run_that_another_process_may_work_on_leaves_nothing_here() -> None:
+    dispatch = InProcessDispatch(is_alone=False)
+    dispatch.publish("run_1", [state("thread.run.queued", 2)], BEGINNING)
+    assert dispatch._channels == {}
+    dispatch.publish("run_1", [STARTED], state("thread.run.queued", 2).id)
+    dispatch.forget("run_1")
+    assert dispatch._channels == {}

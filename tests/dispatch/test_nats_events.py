@@ -285,3 +285,15 @@ async def test_listeners_that_leave_leave_nothing(another: Another, nats_prefix:
     stream = await api._connection.jetstream.stream_info(f"{nats_prefix}-events")
     assert stream.state.consumer_count == 0
     assert (set(api._connection.client._subs), api._events._listeners) == (before, {})
+
+
+async def test_whoever_set_a_run_going_never_begins_in_the_middle_of_a_text(
+    another: Another,
+) -> None:
+    """What came first was lost in an outage: the reader goes to the rows, and on from a state."""
+    api, worker = await another(), await another()
+    listener = await api.subscribe("run_1", after=BEFORE)
+    worker.publish("run_1", [text("lost before", 20)], EventId(1, 9))
+    worker.publish("run_1", [COMPLETED], EventId(1, 20))
+    assert list(await listener.next(BOUND)) == []
+    assert list(await listener.next(BOUND)) == [COMPLETED]

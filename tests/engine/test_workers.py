@@ -12,7 +12,7 @@ from understudy.engine.sweeper import FORGET_EVERY_SECONDS
 from understudy.engine.worker import Worker
 from understudy.operations import messages
 from understudy.operations.run_creation import RunOptions
-from understudy.runs.happenings import Claimed
+from understudy.runs.happenings import CancelRequested, Claimed
 from understudy.runs.machine import apply
 from understudy.storage.changes import Answer, CommitRun, Insert
 
@@ -473,3 +473,19 @@ async def test_files_whose_time_is_over_are_swept_with_their_bytes(
     with pytest.raises(KeyError):
         [part async for part in stage.ports.files.read("file-1")]
     assert await stage.ports.storage.missing_files("proj_1", ["file-1"]) == ["file-1"]
+
+
+async def test_a_cancel_whose_word_was_lost_is_learned_with_the_next_renewal(
+    tmp_path: Path, model: Puppet
+) -> None:
+    """RUN-17: the message is only faster; rows bound how long a model goes on in vain."""
+    async with staged(tmp_path, model, lease_seconds=0.3) as stage:
+        keeping = asyncio.create_task(stage.workers[0].keep_leases())
+        client, call = await written(stage, model, "Hel")
+        record = await stage.record(client)
+        change = apply(record.state, CancelRequested(), int(stage.ports.clock.now()))
+        await stage.ports.storage.write(CommitRun(change=change, project_id=ME.project_id))
+        await asyncio.wait_for(call.closed.wait(), BOUND)
+        assert (await client.stops()).status == "cancelled"
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)

@@ -435,3 +435,13 @@ async def test_texts_of_any_kind_survive(storage: Storage) -> None:
     await happen(storage, claimed(), message_started(), answered("\x00 \u2028 🙂 '\""))
     (message,) = await storage.thread_messages("thread_1")
     assert message.content == [TextContent(Text("\x00 \u2028 🙂 '\""))]
+
+
+async def test_a_renewal_tells_which_runs_are_to_go_on(storage: Storage) -> None:
+    """A worker that missed the word of a cancel learns of it from its next renewal."""
+    for number in range(3):
+        await make_run(storage, f"run_{number}", f"thread_{number}")
+        await happen(storage, claimed(), run_id=f"run_{number}")
+    await happen(storage, CancelRequested(), run_id="run_1")
+    attempts = {"run_0": 1, "run_1": 1, "run_2": 7, "run_of_nobody": 1}
+    assert await storage.renew_leases(attempts, NOW + 99.0) == {"run_0"}

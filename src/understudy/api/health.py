@@ -13,14 +13,20 @@ def healthy() -> Reply:
 
 
 async def ready(ports: Ports) -> Reply:
-    """Say which part is down, if one is."""
+    """Say which part is down, if one is.
+
+    Only without the database nobody can be served: without NATS everything is later, and without
+    the files most requests are well. To take all processes away for that would make it worse.
+    """
     parts = {
         "database": await _database(ports),
         "files": await _files(ports),
         "dispatch": await _dispatch(ports),
     }
-    down = any(state != "ok" for state in parts.values())
-    body = msgspec.json.encode({"status": "unavailable" if down else "ok", "parts": parts})
+    down = parts["database"] != "ok"
+    degraded = any(state != "ok" for state in parts.values())
+    status = "unavailable" if down else "degraded" if degraded else "ok"
+    body = msgspec.json.encode({"status": status, "parts": parts})
     return Reply(body=body, status=503 if down else 200)
 
 

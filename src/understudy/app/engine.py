@@ -65,14 +65,21 @@ async def _working(ports: Ports, duties: Duties, code: HostedTool) -> AsyncItera
         _started(Sweeper(ports, duties).sweep_for_ever(), "sweeper"),
     ]
     leases, others = tasks[1], [tasks[0], *tasks[2:]]
+    stopping = asyncio.create_task(_stop_when_told(ports.stopping, others), name="stopping")
     try:
         yield
     finally:
-        await _stopped(others)
+        await _stopped([stopping, *others])
         await ingestion.stop()
         await worker.drain(settings.drain_seconds)
         await _stopped([leases])
         await reader.close()
+
+
+async def _stop_when_told(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Take nothing more, while the requests and streams that are open have time to end."""
+    await stopping.wait()
+    await _stopped(tasks)
 
 
 def _reading_limits(settings: Settings) -> ReadingLimits:

@@ -77,7 +77,7 @@ async def open_dispatch(settings: Settings) -> Dispatch:
                 replicas=settings.nats_replicas,
             ),
         )
-    return InProcessDispatch(has_worker=settings.worker)
+    return InProcessDispatch(has_worker=settings.worker, is_alone=not settings.is_shared)
 
 
 def make_data_folder(settings: Settings) -> None:

@@ -50,7 +50,8 @@ def check_folder(folder: Path) -> Finding:
 
 def check_search_folders(settings: Settings) -> Finding:
     """Look whether what makes files searchable can be written: indexes, and files being read."""
-    folders = (settings.indexes_folder, settings.reading_folder)
+    indexes = () if settings.is_shared else (settings.indexes_folder,)
+    folders = (*indexes, settings.reading_folder)
     for told in map(_why_not_writable, folders):
         if told is not None:
             return problem("Search", told, "Make it a folder that this user can write to.")

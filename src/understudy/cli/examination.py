@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from understudy.app.models import open_embedder, open_models, open_reranker
 from understudy.app.ports import open_storage, opened_ports
+from understudy.cli.check_cluster import check_cluster
 from understudy.cli.check_machine import (
     check_folder,
     check_port,
@@ -43,6 +44,8 @@ async def examine(patient: Patient) -> AsyncIterator[Finding]:
         yield problem("Settings", str(error), "Correct it; the names stand in docs/settings.md.")
         return
     yield ok("Settings", _where_from(patient.config))
+    for finding in check_cluster(settings):
+        yield finding
     folder = check_folder(settings.data_dir)
     yield folder
     yield check_port(settings)

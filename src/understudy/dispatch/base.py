@@ -72,11 +72,14 @@ class Dispatch(Protocol):
         """Tell the run's listeners; ``after`` is the id of the event before the first of these."""
         ...
 
-    async def subscribe(self, run_id: str, *, from_now: bool = False) -> Subscription:
+    async def subscribe(
+        self, run_id: str, *, after: EventId | None = None, from_now: bool = False
+    ) -> Subscription:
         """Listen to a run; what its current leg has told so far comes first.
 
-        With ``from_now`` the caller knows what was before, as whoever sets a run going does, and
-        does not want it looked up. Never raises: without a connection the rows are all there is.
+        With ``after`` the caller knows all events up to there, as whoever sets a run going does;
+        with ``from_now`` it only wants to know that something happens. Nothing is looked up then.
+        Never raises: without a connection the rows are all there is.
         """
         ...
 

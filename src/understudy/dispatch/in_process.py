@@ -12,7 +12,9 @@ from msgspec import Struct
 
 from understudy.dispatch.mailbox import Mailbox
 from understudy.runs.deltas import TextRun
-from understudy.wire.events import STOPPING, EventId, RunEvent
+from understudy.wire.events import BEGINNING, STOPPING, EventId, RunEvent
+
+UNCLAIMED = frozenset({"thread.created", "thread.run.created", "thread.run.queued"})
 
 
 class _Channel:
@@ -22,7 +24,7 @@ class _Channel:
     made one delta when somebody comes who has not heard it, or when something else follows.
     """
 
-    __slots__ = ("_flowing", "_told", "listeners", "live", "opened_after")
+    __slots__ = ("_flowing", "_told", "listeners", "live", "opened_after", "told")
 
     def __init__(self, opened_after: EventId | None) -> None:
         self.opened_after = opened_after
@@ -30,8 +32,14 @@ class _Channel:
         self._flowing: TextRun | None = None
         self.listeners: list[InProcessSubscription] = []
         self.live = False
+        self.told: EventId | None = None
+
+    def send_to_rows(self) -> None:
+        for listener in self.listeners:
+            listener.send_to_rows()
 
     def publish(self, events: Sequence[RunEvent]) -> None:
+        self.told = events[-1].id
         self.live = events[-1].name not in STOPPING
         for event in events:
             self._keep(event)
@@ -82,6 +90,10 @@ class InProcessSubscription:
         """Take events, or none; the reader wakes up once per turn of the event loop."""
         self._mailbox.push(events)
 
+    def send_to_rows(self) -> None:
+        """Have the reader look at the rows before it hears more."""
+        self._mailbox.send_to_rows()
+
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
         """Return what has come since the last call, text deltas merged; empty after a timeout."""
         return await self._mailbox.next(timeout_seconds)
@@ -111,11 +123,13 @@ class InProcessDispatch:
     """Dispatch for the embedded mode.
 
     Without a worker in this process nobody takes offers and no leg is told of here, so nothing is
-    kept for either.
+    kept for either. Where other processes work on the same rows, they tell events that are not
+    heard here; listeners are sent to the rows then, so that what they hear has no holes.
     """
 
-    def __init__(self, *, has_worker: bool = True) -> None:
+    def __init__(self, *, has_worker: bool = True, is_alone: bool = True) -> None:
         self._has_worker = has_worker
+        self._is_alone = is_alone and has_worker
         self._offers: asyncio.Queue[InProcessOffer] = asyncio.Queue()
         self._offered: set[str] = set()
         self._channels: dict[str, _Channel] = {}
@@ -137,18 +151,30 @@ class InProcessDispatch:
     def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
         """Hand the events to the listeners and keep them while the leg lasts."""
         channel = self._channels.get(run_id)
-        if not events or (channel is None and not self._has_worker):
+        if not events or (channel is None and not self._is_kept(events)):
             return
         if channel is None:
             channel = self._channels[run_id] = _Channel(after)
         elif channel.opened_after is None:
             channel.opened_after = after
+        if not self._is_alone and after not in (channel.told, BEGINNING):
+            # Others have told what was not heard here: the rows come first.
+            channel.send_to_rows()
         channel.publish(events)
         self._drop_if_idle(run_id)
 
-    async def subscribe(self, run_id: str, *, from_now: bool = False) -> InProcessSubscription:
+    def _is_kept(self, events: Sequence[RunEvent]) -> bool:
+        """Return whether somebody may come who needs these, which nobody has heard.
+
+        Of a run that waits for a worker all is in the rows, and the worker may be elsewhere.
+        """
+        return self._is_alone or (self._has_worker and events[-1].name not in UNCLAIMED)
+
+    async def subscribe(
+        self, run_id: str, *, after: EventId | None = None, from_now: bool = False
+    ) -> InProcessSubscription:
         """Listen to a run; what its current leg has told so far lies here and comes first."""
-        del from_now
+        del after, from_now  # what is past costs nothing here
         channel = self._channels.get(run_id)
         if channel is None:
             channel = self._channels[run_id] = _Channel(None)
@@ -173,6 +199,10 @@ class InProcessDispatch:
         """Tell whoever works on the run or listens to it."""
         for handler in self._handlers:
             handler(run_id)
+        self._wake(run_id)
+
+    def _wake(self, run_id: str) -> None:
+        """Have the run's listeners look at the rows."""
         channel = self._channels.get(run_id)
         for listener in channel.listeners if channel else ():
             listener.push(())

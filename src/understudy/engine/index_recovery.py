@@ -41,13 +41,14 @@ async def recover_indexes(
 
 async def _is_there(storage: Storage, chunks: ChunkIndex, store_id: str) -> bool:
     """Have the files ingested again that the index lacks; return whether there is an index."""
+    # Read first: what is completed meanwhile is in the index before it is completed.
+    completed = await storage.searchable_entries(store_id)
     there = await chunks.entries(store_id)
     if there is None:
         log.warning("index_made_anew", store_id=store_id)
         await chunks.drop_store(store_id)
         await storage.write(IngestAgain(store_id=store_id))
         return False
-    completed = await storage.searchable_entries(store_id)
     lacking = [one.entry for one in completed if one.entry not in there]
     if lacking:
         log.warning("index_completed", store_id=store_id, files=len(lacking))

@@ -55,6 +55,7 @@ class Leg:
         self._turn: Turn | None = None
         self._limit: asyncio.Timeout | None = None
         self._interrupted = False
+        self.has_claimed = False
 
     @property
     def attempt(self) -> int:
@@ -74,7 +75,8 @@ class Leg:
 
     async def claim(self) -> bool:
         """Take the run, unless somebody else was faster or it has nothing to do any more."""
-        return await self._happened(Claimed(lease_until=self._lease_until))
+        self.has_claimed = await self._happened(Claimed(lease_until=self._lease_until))
+        return self.has_claimed
 
     async def run(self) -> None:
         """Work on the run that was claimed until nothing is left to do now, or others have it."""

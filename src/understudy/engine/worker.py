@@ -23,6 +23,7 @@ from understudy.storage.records import RunRecord
 log = structlog.get_logger("understudy.engine")
 
 DECLINED_SECONDS = 0.5
+ASK_AGAIN_SECONDS = 0.05
 
 
 class Worker:
@@ -40,6 +41,7 @@ class Worker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._offered_again: set[str] = set()
         self._passed_over: set[str] = set()
+        self._asking_for: set[str] = set()
         self._errands: set[asyncio.Task[None]] = set()
         ports.dispatch.on_interrupt(self._interrupt)
 
@@ -74,39 +76,48 @@ class Worker:
                 await self._renew(attempts)
 
     def _attempts(self) -> dict[str, int]:
-        return {run_id: leg.attempt for run_id, leg in self._legs.items()}
+        return {run_id: leg.attempt for run_id, leg in self._legs.items() if leg.has_claimed}
 
     async def _renew(self, attempts: dict[str, int]) -> None:
         until = self._clock.now() + self._lease_seconds
         try:
-            await self._storage.renew_leases(attempts, until)
+            undisturbed = await self._storage.renew_leases(attempts, until)
         except Unavailable as error:
             log.warning("leases_not_renewed", cause=error.message)
+            return
+        for run_id in attempts.keys() - undisturbed:
+            # It was cancelled, deleted or taken over, and the word of it was lost.
+            self._interrupt(run_id)
 
     async def drain(self, seconds: float) -> None:
         """Give running legs some time to end, then stop them and hand their runs to others."""
         tasks = list(self._tasks.values())
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=seconds)
-            held = {run_id: (leg.attempt, leg.project_id) for run_id, leg in self._legs.items()}
+            held = dict(self._legs)
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
             await self._hand_over(held)
+        for errand in self._errands:
+            errand.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)
 
-    async def _hand_over(self, held: dict[str, tuple[int, str]]) -> None:
-        """Free the runs at once; should this fail, their leases run out."""
+    async def _hand_over(self, held: dict[str, Leg]) -> None:
+        """Free the runs at once; should this fail, their leases run out.
+
+        The legs have ended by now: a claim that was being written has been seen through.
+        """
         if not held:
             return
         log.info("runs_handed_over", runs=len(held))
         try:
-            await self._storage.release_leases({one: at for one, (at, _) in held.items()})
+            await self._storage.release_leases({one: leg.attempt for one, leg in held.items()})
         except Unavailable as error:
             log.warning("leases_not_released", cause=error.message)
             return
-        for run_id, (_, project_id) in held.items():
-            await self._dispatch.offer(run_id, project_id)
+        for run_id, leg in held.items():
+            await self._dispatch.offer(run_id, leg.project_id)
 
     async def _run_leg(self, offer: Offer) -> None:
         leg = await self._claimed(offer)
@@ -148,6 +159,8 @@ class Worker:
         self._places.give_back(offer.project_id)
         error = None if task.cancelled() else task.exception()
         # The rows are as they were: the sweeper offers the run again when its lease is over.
+        if error is not None:
+            self._dispatch.forget(offer.run_id)
         if isinstance(error, Unavailable):
             log.warning("leg_put_off", run_id=offer.run_id, cause=error.message)
         elif error is not None:
@@ -155,15 +168,19 @@ class Worker:
         if offer.run_id in self._offered_again:
             self._offered_again.discard(offer.run_id)
             self._run_errand(self._dispatch.offer(offer.run_id, offer.project_id))
-        if offer.project_id in self._passed_over:
-            self._passed_over.discard(offer.project_id)
+        if offer.project_id in self._passed_over and offer.project_id not in self._asking_for:
+            self._asking_for.add(offer.project_id)
             self._run_errand(self._offer_more(offer.project_id))
 
     async def _offer_more(self, project_id: str) -> None:
         """Offer runs of a project whose offers had to be declined, now that there is a place.
 
-        One more than there are places, so that the next end of a leg asks again.
+        One more than there are places, so that the next end of a leg asks again. Legs that end
+        within a moment are asked for together.
         """
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        self._asking_for.discard(project_id)
+        self._passed_over.discard(project_id)
         limit = max(self._places.left_for(project_id), 0) + 1
         for one in await self._storage.claimable(self._clock.now(), limit, project_id):
             await self._dispatch.offer(one.run_id, project_id)

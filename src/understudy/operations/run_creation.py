@@ -229,7 +229,7 @@ async def _start(
     )
     row = Row(run.id, encode(run), file_ids)
     answers = caller.answers("run", row.body, file_ids, ports.now, str(BEGINNING))
-    subscription = await ports.dispatch.subscribe(run.id, from_now=True) if new.stream else None
+    subscription = await ports.dispatch.subscribe(run.id, after=BEGINNING) if new.stream else None
     written = Written(applied=False)
     try:
         written = await write(ports, *answers, *before, order, *also)

@@ -58,9 +58,10 @@ async def submit_tool_outputs(
     """Hand the outputs of all pending calls to the run, which is then queued again (RUN-41)."""
     record = await _record(ports, caller, thread_id, run_id)
     happening = _submitted(record, outputs, caller)
+    before = EventId(record.state.attempt, record.state.position)
     subscription = None
     if outputs.stream:
-        subscription = await ports.dispatch.subscribe(run_id, from_now=True)
+        subscription = await ports.dispatch.subscribe(run_id, after=before)
     change_: RunChange | None = None
     try:
         change_ = await _apply(ports, record, happening, caller)
@@ -70,7 +71,6 @@ async def submit_tool_outputs(
     if change_ is None:
         now = await _record(ports, caller, thread_id, run_id)
         raise run_takes_no_outputs(now.state.run.status, caller.era)  # RUN-44
-    before = EventId(record.state.attempt, record.state.position)
     ports.dispatch.publish(run_id, change_.events, before)
     await ports.dispatch.offer(run_id, caller.project_id)
     row = Row(run_id, encode(change_.run), record.file_ids)

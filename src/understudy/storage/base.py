@@ -105,8 +105,11 @@ class Work(Protocol):
         """Return runs that are past their deadline and that no worker holds."""
         ...
 
-    async def renew_leases(self, attempts: Mapping[str, int], until: float) -> None:
-        """Prolong the leases of runs that still are at the given attempt."""
+    async def renew_leases(self, attempts: Mapping[str, int], until: float) -> set[str]:
+        """Prolong the leases of runs that still are at the given attempt.
+
+        Return those that are to go on: not the ones that are being cancelled, or are gone.
+        """
         ...
 
     async def release_leases(self, attempts: Mapping[str, int]) -> None:

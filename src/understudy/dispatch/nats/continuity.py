@@ -46,6 +46,13 @@ class Continuity:
         self._settled = 0
         self._trust = trust
 
+    @classmethod
+    def behind(cls, after: EventId) -> "Continuity":
+        """Return that of a listener who knows everything up to this place."""
+        known = cls(Trust.NOTHING)
+        known.settle(after)
+        return known
+
     def verdict(self, parcel: Parcel) -> Verdict:
         """Compare the parcel with what was heard."""
         if self.told is None:

@@ -82,9 +82,11 @@ class NatsDispatch:
         """Tell the run's listeners, in whichever process they are."""
         self._events.publish(run_id, events, after)
 
-    async def subscribe(self, run_id: str, *, from_now: bool = False) -> NatsSubscription:
+    async def subscribe(
+        self, run_id: str, *, after: EventId | None = None, from_now: bool = False
+    ) -> NatsSubscription:
         """Listen to a run; what its current leg has told so far comes first."""
-        return await self._events.subscribe(run_id, from_now=from_now)
+        return await self._events.subscribe(run_id, after=after, from_now=from_now)
 
     def forget(self, run_id: str) -> None:
         """Nothing to do: what the stream has of the run grows old with the rest."""

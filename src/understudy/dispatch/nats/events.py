@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from understudy.dispatch.nats.connection import CLOSE_SECONDS, Connection
+from understudy.dispatch.nats.continuity import Continuity, Trust
 from understudy.dispatch.nats.history import History
 from understudy.dispatch.nats.listener import NatsSubscription
 from understudy.dispatch.nats.outbox import Outbox
@@ -31,16 +32,27 @@ class Events:
         """Send what has been published so far, so that what is sent next comes behind it."""
         await self._outbox.flush()
 
-    async def subscribe(self, run_id: str, *, from_now: bool) -> NatsSubscription:
+    async def subscribe(
+        self, run_id: str, *, after: EventId | None, from_now: bool
+    ) -> NatsSubscription:
         """Listen on the run's subject first, and then read what was told before."""
-        if not from_now:
+        looks_back = after is None and not from_now
+        if looks_back:
             await self._outbox.flush()
-        listener = NatsSubscription(run_id, self._history, self._leave, from_now=from_now)
+        continuity = _continuity(after, from_now=from_now)
+        listener = NatsSubscription(
+            run_id,
+            self._history,
+            continuity,
+            on_close=self._leave,
+            is_up=lambda: self._connection.is_up,
+            looks_back=looks_back,
+        )
         self._listeners.setdefault(run_id, set()).add(listener)
         try:
             subject = self._subjects.events(run_id)
             listener.listening = await self._connection.listen(subject, listener.hear)
-            if not from_now:
+            if looks_back:
                 await listener.begin()
         except BaseException:
             listener.close()
@@ -75,3 +87,10 @@ class Events:
             leaving = asyncio.create_task(self._connection.stop_listening(listener.listening))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
+
+
+def _continuity(after: EventId | None, *, from_now: bool) -> Continuity:
+    """Return what a new listener knows: a place, or what it may take for a beginning."""
+    if after is not None:
+        return Continuity.behind(after)
+    return Continuity(Trust.ANYTHING if from_now else Trust.BEGINNINGS)

@@ -40,7 +40,7 @@ class History:
         """
         if not self._client.is_connected:
             raise nats.errors.ConnectionReconnectingError
-        async with self._turns, asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(READ_SECONDS), self._turns:
             reader = await self._jetstream.add_consumer(
                 self._subjects.events_stream,
                 ConsumerConfig(

@@ -25,6 +25,8 @@ log = structlog.get_logger("understudy.dispatch")
 # What a reader may leave lying; texts are one event each by then, so this is far behind.
 UNREAD_MAX = 2_000
 HELD_MAX = 10_000
+# How often the rows are looked at while nothing can be heard.
+ALONE_SECONDS = 1.0
 
 
 class NatsSubscription:
@@ -34,23 +36,29 @@ class NatsSubscription:
         self,
         run_id: str,
         history: History,
-        on_close: Callable[["NatsSubscription"], None],
+        continuity: Continuity,
         *,
-        from_now: bool,
+        on_close: Callable[["NatsSubscription"], None],
+        is_up: Callable[[], bool],
+        looks_back: bool,
     ) -> None:
+        """Hold back what is heard until ``begin``, if the listener looks back."""
         self.run_id = run_id
         self.opened_after: EventId | None = None
         self.listening: Listening | None = None
         self._history = history
         self._on_close = on_close
         self._mailbox = Mailbox()
-        self._continuity = Continuity(Trust.ANYTHING if from_now else Trust.BEGINNINGS)
-        self._held: list[Parcel] | None = None if from_now else []
+        self._is_up = is_up
+        self._continuity = continuity
+        self._held: list[Parcel] | None = [] if looks_back else None
         self._catching_up: asyncio.Task[None] | None = None
         self._closed = False
 
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
         """Return what has come since the last call; empty after a timeout, or to read the rows."""
+        if not self._is_up():
+            timeout_seconds = min(timeout_seconds, ALONE_SECONDS)
         return await self._mailbox.next(timeout_seconds)
 
     def wake(self) -> None:

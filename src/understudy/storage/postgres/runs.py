@@ -289,9 +289,15 @@ async def overdue(reader: Reader, now: float, limit: int) -> list[str]:
     return [run_id for (run_id,) in found]
 
 
-async def renew_leases(reader: Reader, attempts: Mapping[str, int], until: float) -> None:
-    """Prolong the leases of runs that are still at the given attempt."""
+async def renew_leases(reader: Reader, attempts: Mapping[str, int], until: float) -> set[str]:
+    """Prolong the leases of runs that are still at the given attempt; return who is to go on."""
     await _set_leases(reader, attempts, until)
+    found = await reader.rows(
+        "SELECT id, attempt FROM runs WHERE id = ANY($1) "
+        "AND status = 'in_progress' AND deleted_at IS NULL",
+        [*attempts],
+    )
+    return {run_id for run_id, attempt in found if attempts[run_id] == attempt}
 
 
 async def release_leases(reader: Reader, attempts: Mapping[str, int]) -> None:

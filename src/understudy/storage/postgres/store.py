@@ -43,14 +43,20 @@ from understudy.wire.objects.messages import Message
 
 READERS_MAX = 10
 WRITERS = 2
+LEASES_MAX = 2
 
 
 class PostgresStorage:
     """Storage in a database that other processes use, too."""
 
-    def __init__(self, reader: Reader, writer: Writer) -> None:
-        """Take what ``open`` has made."""
+    def __init__(self, reader: Reader, leases: Reader, writer: Writer) -> None:
+        """Take what ``open`` has made.
+
+        Leases are renewed on connections of their own: behind many reads they would run out, and
+        others would do all the work again.
+        """
         self._reader = reader
+        self._leases = leases
         self._writer = writer
         self._keys = RememberedKeys(reader)
 
@@ -58,7 +64,7 @@ class PostgresStorage:
     async def open(
         cls, url: str, *, readers_max: int = READERS_MAX, writers: int = WRITERS
     ) -> "PostgresStorage":
-        """Connect. The process has at most ``readers_max + writers`` connections.
+        """Connect. The process has at most ``readers_max + writers + 2`` connections.
 
         Raises Misconfigured when the server cannot be reached, or its schema is not there or
         older than this release.
@@ -70,7 +76,8 @@ class PostgresStorage:
         except BaseException:
             pool.terminate()
             raise
-        return cls(Reader(pool), Writer([Session(url) for _ in range(writers)]))
+        leases = Reader(await open_pool(url, LEASES_MAX))
+        return cls(Reader(pool), leases, Writer([Session(url) for _ in range(writers)]))
 
     @property
     def reader(self) -> Reader:
@@ -115,14 +122,14 @@ class PostgresStorage:
     async def overdue(self, now: float, limit: int) -> Sequence[str]:
         return await runs.overdue(self._reader, now, limit)
 
-    async def renew_leases(self, attempts: Mapping[str, int], until: float) -> None:
-        await runs.renew_leases(self._reader, attempts, until)
+    async def renew_leases(self, attempts: Mapping[str, int], until: float) -> set[str]:
+        return await runs.renew_leases(self._leases, attempts, until)
 
     async def release_leases(self, attempts: Mapping[str, int]) -> None:
-        await runs.release_leases(self._reader, attempts)
+        await runs.release_leases(self._leases, attempts)
 
     async def hold_duty(self, duty: str, owner: str, now: float, until: float) -> bool:
-        return await duties.hold(self._reader, duty, owner, now, until)
+        return await duties.hold(self._leases, duty, owner, now, until)
 
     async def drop_all_leases(self) -> None:
         await runs.drop_all_leases(self._reader)
@@ -173,7 +180,7 @@ class PostgresStorage:
         return await ingestion_queue.ingestible(self._reader, now, limit, turns)
 
     async def renew_entry_leases(self, attempts: Mapping[int, int], until: float) -> set[int]:
-        return await ingestion_queue.renew_leases(self._reader, attempts, until)
+        return await ingestion_queue.renew_leases(self._leases, attempts, until)
 
     async def indexed_stores(self, after: str, limit: int) -> Sequence[str]:
         return await index_upkeep.indexed_stores(self._reader, after, limit)
@@ -209,4 +216,5 @@ class PostgresStorage:
 
     async def close(self) -> None:
         await self._writer.close()
+        await self._leases.close()
         await self._reader.close()

@@ -296,12 +296,20 @@ def overdue(connection: sqlite3.Connection, now: float, limit: int) -> list[str]
     return [run_id for (run_id,) in found]
 
 
-def renew_leases(connection: sqlite3.Connection, attempts: Mapping[str, int], until: float) -> None:
-    """Prolong the leases of runs that are still at the given attempt."""
+def renew_leases(
+    connection: sqlite3.Connection, attempts: Mapping[str, int], until: float
+) -> set[str]:
+    """Prolong the leases of runs that still are at the given attempt; return who is to go on."""
     connection.executemany(
         "UPDATE runs SET lease_until = ? WHERE id = ? AND attempt = ? AND lease_until IS NOT NULL",
         [(until, run_id, attempt) for run_id, attempt in attempts.items()],
     )
+    found = connection.execute(
+        "SELECT id, attempt FROM runs WHERE id IN (SELECT value FROM json_each(?)) "
+        "AND status = 'in_progress' AND deleted_at IS NULL",
+        (encode([*attempts]).decode(),),
+    )
+    return {run_id for run_id, attempt in found if attempts[run_id] == attempt}
 
 
 def release_leases(connection: sqlite3.Connection, attempts: Mapping[str, int]) -> None:

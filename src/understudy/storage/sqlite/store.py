@@ -131,8 +131,8 @@ class SqliteStorage:
     async def overdue(self, now: float, limit: int) -> Sequence[str]:
         return self._reader.here(runs.overdue, now, limit)
 
-    async def renew_leases(self, attempts: Mapping[str, int], until: float) -> None:
-        await self._writer.submit(partial(runs.renew_leases, attempts=attempts, until=until))
+    async def renew_leases(self, attempts: Mapping[str, int], until: float) -> set[str]:
+        return await self._writer.submit(partial(runs.renew_leases, attempts=attempts, until=until))
 
     async def release_leases(self, attempts: Mapping[str, int]) -> None:
         await self._writer.submit(partial(runs.release_leases, attempts=attempts))

@@ -1,0 +1,1 @@
+"""Faults under load: what happens is written down, and a checker judges it by the contract."""
