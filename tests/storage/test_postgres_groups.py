@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from tests.services.postgres import execute
-from understudy.errors import Unavailable
+from understudy.errors import NotAllowed, Unavailable
 from understudy.runs import machine
 from understudy.runs.happenings import CancelRequested, Expired
 from understudy.runs.state import RunState, after
@@ -308,7 +308,7 @@ class Mix:
             thread_id = f"thread_{self.random.randrange(6)}"
             try:
                 await self.do(self.random.randrange(7), thread_id, number)
-            except (ThreadBusy, ThreadGone, Conflict):
+            except (ThreadBusy, ThreadGone, Conflict, NotAllowed):
                 continue
             self.done += 1
 

@@ -50,7 +50,7 @@ def revoke(
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Revoke a key; the running server refuses it from now on."""
+    """Revoke a key; servers refuse it from now on, those of a cluster within two seconds."""
     import time
 
     from understudy.operations import keys
