@@ -56,9 +56,10 @@ class NatsDispatch:
         return dispatch
 
     async def _begin(self) -> None:
-        await self._streams.open()
         await self._offers.open()
         await self._control.open()
+        # Behind the subscriptions on the same connection: when it is answered, they are known.
+        await self._streams.open()
         self._control.on_interrupt(self._events.wake)
         self._streams.on_made(self._offers.begin_again)
         self._connection.on_return(self._return)
