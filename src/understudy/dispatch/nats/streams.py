@@ -38,6 +38,9 @@ WAITING_WORKERS_MAX = 4_096
 TRIES_MAX = 60
 PAUSE_SECONDS = 0.5
 _OTHER_CONFIGURATION = 10058
+# Its subjects overlap with a stream: with this very one, while another process makes it.
+_BEING_MADE = 10065
+OVERLAPS_MAX = 6
 
 
 class Keeping(Struct, frozen=True):
@@ -132,7 +135,17 @@ class Streams:
             await self._jetstream.add_consumer(stream, _workers())
 
     async def _make_stream(self, config: StreamConfig) -> None:
-        """Make the stream, or give it the present settings; two at once do no harm."""
+        """Make the stream, or give it the present settings; several at once do no harm."""
+        for _ in range(OVERLAPS_MAX):
+            try:
+                return await self._add_or_update(config)
+            except (BadRequestError, APIError) as error:
+                if error.err_code != _BEING_MADE:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
+        return await self._add_or_update(config)
+
+    async def _add_or_update(self, config: StreamConfig) -> None:
         try:
             await self._jetstream.add_stream(config)
         except (BadRequestError, APIError) as error:
