@@ -13,7 +13,7 @@ TESTS ?= tests
 KERNELS := .cache/kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster lint types check serve bench bench-cluster docs lock clean
+.PHONY: help demo test test-cluster test-faults lint types check serve bench bench-cluster docs lock clean
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -22,11 +22,15 @@ demo: $(VENV)/.runtime $(KERNELS)/minimal/understudy-lock ## Show the main job a
 	@$(BIN)/understudy demo --environment $(KERNELS)/minimal
 
 test: $(VENV)/.dev ## Run the whole test suite (TESTS=tests/cli for a part of it)
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not cluster" $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not cluster and not faults" $(TESTS)
 
 test-cluster: $(VENV)/.dev ## Run the tests with PostgreSQL, NATS and S3 servers, installed if missing
 	@tests/services/install.sh
 	@$(BIN)/python -m pytest -n $(WORKERS) -m cluster $(TESTS)
+
+test-faults: $(VENV)/.dev ## Let everything in a cluster fail under load for some minutes
+	@tests/services/install.sh
+	@$(BIN)/python -m pytest -m faults $(TESTS)
 
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports
 	@$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from tests.services.nats import installed_server
 from tests.services.postgres import installed_bin_folder
 
 pytestmark = [
-    pytest.mark.cluster,
+    pytest.mark.faults,
     pytest.mark.skipif(
         installed_bin_folder() is None or installed_server() is None,
         reason="PostgreSQL or nats-server is not installed",
