@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from understudy.errors import Unavailable
 from understudy.storage.chunks import Chunk, Hit, IndexedChunk, IndexSize, Vector
+from understudy.storage.portions import in_portions
 from understudy.storage.postgres import chunk_editions as editions
 from understudy.storage.postgres import chunk_rows, chunk_search, chunk_vectors
 from understudy.storage.postgres.chunk_database import CONNECTIONS_MAX, ChunkDatabase
@@ -123,7 +124,7 @@ class PostgresChunkIndex:
     ) -> None:
         """Add all chunks to an edition."""
         ordinal = 0
-        async for some in _gathered(batches):
+        async for some in in_portions(batches, WRITE_CHUNKS):
             await self._add(keys, edition, ordinal, some)
             ordinal += len(some)
 
@@ -165,17 +166,3 @@ async def _hits(
         Hit(entry=found[place][0], ordinal=place[1], score=score, chunk=found[place][1])
         for place, score in ranking
     ]
-
-
-async def _gathered(
-    batches: AsyncIterator[Sequence[IndexedChunk]],
-) -> AsyncIterator[Sequence[IndexedChunk]]:
-    """Yield the chunks in portions that are worth a transaction."""
-    waiting: list[IndexedChunk] = []
-    async for batch in batches:
-        waiting.extend(batch)
-        while len(waiting) >= WRITE_CHUNKS:
-            yield waiting[:WRITE_CHUNKS]
-            del waiting[:WRITE_CHUNKS]
-    if waiting:
-        yield waiting

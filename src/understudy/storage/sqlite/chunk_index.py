@@ -20,6 +20,7 @@ import structlog
 
 from understudy.errors import IndexUnreadable, Misconfigured, Unavailable
 from understudy.storage.chunks import Chunk, Hit, IndexedChunk, IndexSize, Vector
+from understudy.storage.portions import in_portions
 from understudy.storage.sqlite import chunk_editions as editions
 from understudy.storage.sqlite import chunk_rows, chunk_search
 from understudy.storage.sqlite.chunk_files import ChunkFiles
@@ -63,7 +64,7 @@ class SqliteChunkIndex:
         begin = partial(editions.begin, entry=entry)
         edition = await self._write(store_id, begin, create=True)
         try:
-            async for some in _gathered(batches):
+            async for some in in_portions(batches, WRITE_CHUNKS):
                 await self._write(store_id, partial(editions.extend, edition=edition, batch=some))
             publish = partial(editions.publish, entry=entry, edition=edition)
             size = await self._write(store_id, publish)
@@ -182,20 +183,6 @@ class SqliteChunkIndex:
         if self._vectors is None:
             self._vectors = VectorCache(self._vector_cache_bytes_max)
         return self._vectors
-
-
-async def _gathered(
-    batches: AsyncIterator[Sequence[IndexedChunk]],
-) -> AsyncIterator[Sequence[IndexedChunk]]:
-    """Yield the chunks in portions that are worth a transaction."""
-    waiting: list[IndexedChunk] = []
-    async for batch in batches:
-        waiting.extend(batch)
-        while len(waiting) >= WRITE_CHUNKS:
-            yield waiting[:WRITE_CHUNKS]
-            del waiting[:WRITE_CHUNKS]
-    if waiting:
-        yield waiting
 
 
 def _spans(connection: sqlite3.Connection, entries: Collection[int] | None) -> Spans | None:
