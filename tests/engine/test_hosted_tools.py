@@ -1,5 +1,6 @@
 """The tool loop: runs whose model searches, is interrupted, dies, and cites what it has found."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ import pytest
 
 from understudy.clock import ManualClock
 from understudy.errors import UpstreamBusy
+from understudy.runs.happenings import Claimed
+from understudy.runs.machine import apply
 from understudy.runs.planning import HOSTED_ROUNDS_MAX
+from understudy.storage.changes import CommitRun
 from understudy.tools.base import ToolFailed
 from understudy.upstream.base import Usage
 from understudy.wire.objects.messages import FileCitationAnnotation, Message, TextContent
@@ -22,9 +26,9 @@ from understudy.wire.objects.tools import (
 )
 
 from .library import Library
-from .puppet import Puppet
+from .puppet import BOUND, Puppet
 from .stage import Client, F, Stage, staged
-from .test_workers import kill, lose_lease
+from .test_workers import LEASE_SECONDS, kill, lose_lease
 
 SEARCH = FileSearchTool()
 SEARCHING = [
@@ -257,6 +261,39 @@ async def test_a_successor_keeps_what_was_found_and_writes_the_answer_anew(
     *_, answer = await stage.messages(client)
     assert (len(cited(answer)), len(library.uses)) == (2, 1)
     assert await stage.answers(client) == [client.text]
+
+
+async def test_a_worker_that_lost_its_lease_does_nothing_that_another_may_have_done(
+    stage: Stage, model: Puppet, library: Library, clock: ManualClock
+) -> None:
+    """It stood still while another took the run over, and wakes with a search to make."""
+    client = await stage.ask(tools=[SEARCH])
+    sleeping = (await model.called()).search("Oslo")
+    await client.hears("run.step.delta")
+    clock.advance(LEASE_SECONDS + 1)
+    record = await stage.record(client)
+    taken = apply(record.state, Claimed(lease_until=clock.now() + LEASE_SECONDS), 1)
+    await stage.ports.storage.write(CommitRun(change=taken, project_id=record.project_id))
+    sleeping.finish("tool_calls")
+    await asyncio.wait_for(sleeping.closed.wait(), BOUND)
+    await stage.workers[0].drain(BOUND)
+    assert library.uses == []
+    assert (await stage.record(client)).state.attempt == 2
+
+
+async def test_a_worker_whose_lease_ran_out_unnoticed_takes_it_again_and_goes_on(
+    stage: Stage, model: Puppet, clock: ManualClock
+) -> None:
+    client = await stage.ask(tools=[SEARCH])
+    sleeping = await model.called()
+    clock.advance(LEASE_SECONDS + 1)
+    sleeping.search("Oslo").finish("tool_calls")
+    await client.hears("run.step.completed")
+    answering = await model.called()
+    assert (await stage.record(client)).lease_until == clock.now() + LEASE_SECONDS
+    answering.say("Rain").finish()
+    assert (await client.stops()).status == "completed"
+    assert (await stage.record(client)).state.attempt == 1
 
 
 async def test_a_run_is_retold_as_it_was_told(stage: Stage, model: Puppet) -> None:

@@ -51,6 +51,7 @@ class Leg:
         self._files = ports.files
         self._clock = ports.clock
         self._tools = tools
+        self._lease_seconds = ports.settings.lease_seconds
         self._lease_until = lease_until
         self._turn: Turn | None = None
         self._limit: asyncio.Timeout | None = None
@@ -77,6 +78,10 @@ class Leg:
         """Take the run, unless somebody else was faster or it has nothing to do any more."""
         self.has_claimed = await self._happened(Claimed(lease_until=self._lease_until))
         return self.has_claimed
+
+    def prolong(self, lease_until: float) -> None:
+        """Note that the lease in the row lasts until then."""
+        self._lease_until = lease_until
 
     async def run(self) -> None:
         """Work on the run that was claimed until nothing is left to do now, or others have it."""
@@ -130,7 +135,9 @@ class Leg:
         if missing:
             message = f"The tool {missing[0]!r} is not available on this server."
             return self._failed("server_error", message)
-        toolbox = Toolbox(run, self._hold.project_id, self._storage, self._tools)
+        toolbox = Toolbox(
+            run, self._hold.project_id, self._storage, self._tools, self._ensure_lease
+        )
         offers = await toolbox.offers()
         while hosted_rounds(self._hold.state) <= HOSTED_ROUNDS_MAX + 1:
             happening = await self._take_turn(toolbox, offers)
@@ -157,6 +164,7 @@ class Leg:
         backoff = Backoff()
         calls_max = None if self._hold.state.run.parallel_tool_calls else 1
         while True:
+            await self._ensure_lease()
             self._turn = turn = Turn(self._hold, toolbox, calls_max=calls_max)
             try:
                 await turn.play(self._models.stream(request))
@@ -168,6 +176,20 @@ class Leg:
                 await asyncio.sleep(pause)
             else:
                 return turn
+
+    async def _ensure_lease(self) -> None:
+        """Ask the row whose run it is, when the lease may have run out unnoticed.
+
+        A process that stood still, or was cut off from the database, would do again what another
+        worker has done meanwhile. Raises Superseded.
+        """
+        now = self._clock.now()
+        if now < self._lease_until:
+            return
+        lease_until = now + self._lease_seconds
+        if not await self._storage.renew_leases({self._run_id: self.attempt}, lease_until):
+            raise Superseded
+        self.prolong(lease_until)
 
     async def _conclude(self, happening: Happening | None) -> None:
         """Commit the outcome; when the run has moved meanwhile, do what its rows ask for."""

@@ -1,6 +1,6 @@
 """The hosted tools that a run can use, and the making of their calls."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from understudy.engine.drafts import CallDraft, CodeCallDraft, SearchCallDraft
@@ -31,10 +31,18 @@ def missing_tools(run: Run, tools: Tools) -> list[HostedType]:
 class Toolbox:
     """What the model of one run may call besides the client's functions."""
 
-    def __init__(self, run: Run, project_id: str, storage: Storage, tools: Tools) -> None:
+    def __init__(
+        self,
+        run: Run,
+        project_id: str,
+        storage: Storage,
+        tools: Tools,
+        ensure_lease: Callable[[], Awaitable[None]],
+    ) -> None:
         self._run = run
         self._project_id = project_id
         self._storage = storage
+        self._ensure_lease = ensure_lease
         self._tools = {name: tools[type_] for type_, name in hosted_names(run).items()}
         self._made_before: dict[str, str] = {}
 
@@ -90,7 +98,9 @@ class Toolbox:
                     run=self._run,
                     place=place + number,
                     tell_output=partial(tell_output, number),
+                    ensure_lease=self._ensure_lease,
                 )
+                await self._ensure_lease()
                 yield await tool.call(use, draft.id, draft.arguments)
 
     async def _place(self, drafts: Sequence[CallDraft], state: RunState) -> int:

@@ -85,6 +85,8 @@ class Worker:
         except Unavailable as error:
             log.warning("leases_not_renewed", cause=error.message)
             return
+        for run_id in attempts.keys() & undisturbed & self._legs.keys():
+            self._legs[run_id].prolong(until)
         for run_id in attempts.keys() - undisturbed:
             # It was cancelled, deleted or taken over, and the word of it was lost.
             self._interrupt(run_id)

@@ -8,7 +8,7 @@ A call may be cancelled at any await, because its run is cancelled, expired or g
 lets go of what it holds at once. A call whose leg dies is made again by the next attempt.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -34,12 +34,15 @@ class ToolUse(Struct, frozen=True, kw_only=True):
     ``place`` is the first number of the markers that cite what a search finds (ANN-03): no other
     call of the thread has it. ``tell_output`` tells clients what comes out of a cell while it runs;
     the outputs of the finished call have to be what was told, put together by index (STR-07).
+    ``ensure_lease`` is awaited right before something is done that cannot be taken back; it raises
+    when the run has been taken over by another worker, who may have done it already.
     """
 
     project_id: str
     run: Run
     place: int
     tell_output: Callable[[CellOutputDelta], None]
+    ensure_lease: Callable[[], Awaitable[None]]
 
 
 class HostedTool(Protocol):

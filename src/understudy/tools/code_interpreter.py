@@ -114,6 +114,7 @@ class CodeInterpreter:
             try:
                 for name in await self._inputs.put_missing(session, inputs):
                     cell.tell(f"[There is no room for the uploaded file {name!r}.]\n")
+                await use.ensure_lease()
                 await cell.play(session, code)
                 await cell.collect(session)
             except SandboxError:

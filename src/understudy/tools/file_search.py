@@ -130,6 +130,7 @@ class FileSearch:
         await touch(self._storage, use.project_id, alive, now)
         wanted = _wanted(queries, _options(use.run))
         store_ids = [row.id for row in alive]
+        await use.ensure_lease()
         try:
             return await self._searching.search(use.project_id, store_ids, wanted)
         except IndexUnreadable as error:
