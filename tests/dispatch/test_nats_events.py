@@ -293,11 +293,12 @@ async def test_whoever_set_a_run_going_never_begins_in_the_middle_of_a_text(
     """What came first was lost in an outage: the reader goes to the rows, and on from a state."""
     api, worker = await another(), await another()
     listener = await api.subscribe("run_1", after=BEFORE)
+    completed = state("thread.run.completed", 21)
     worker.publish("run_1", [text("lost before", 20)], EventId(1, 9))
-    worker.publish("run_1", [COMPLETED], EventId(1, 20))
+    worker.publish("run_1", [completed], EventId(1, 20))
     assert list(await listener.next(BOUND)) == []  # to read the rows, perhaps more than once
     told: list[RunEvent] = []
     async with asyncio.timeout(BOUND):
         while not told:
             told += await listener.next(BOUND)
-    assert told == [COMPLETED]
+    assert told == [completed]

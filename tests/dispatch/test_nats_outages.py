@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.services.nats import NatsServer
+from understudy.dispatch.base import Subscription
 from understudy.dispatch.nats import NatsDispatch
 from understudy.dispatch.nats.outbox import WAITING_MAX
 from understudy.dispatch.nats.streams import Keeping
@@ -80,6 +81,40 @@ async def test_after_a_restart_everything_goes_on(
     await worker.check()
     late = await api.subscribe("run_2")
     assert late.opened_after == BEFORE
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["with_data", "without_data"])
+async def test_text_that_was_told_into_an_outage_is_heard_though_nothing_follows(
+    pair: Pair, own_nats_server: NatsServer, *, keeps: bool
+) -> None:
+    """A model may be silent for long; its last words do not wait for the next ones."""
+    api, worker = pair
+    listener = await api.subscribe("run_1")
+    await api.check()
+    worker.publish("run_1", [STARTED], BEFORE)
+    worker.publish("run_1", [text("one ", 7)], STARTED.id)
+    assert texts(await heard(listener, 2)) == "one "
+    own_nats_server.kill()
+    await away(api, worker)
+    if not keeps:
+        own_nats_server.forget()
+    worker.publish("run_1", [text("two", 10)], EventId(1, 7))
+    own_nats_server.start()
+    told = await text_reached(listener, 10)
+    assert "".join(told).endswith("two")
+    late = await api.subscribe("run_1")
+    assert texts(await heard(late, 1)).endswith("one two")
+
+
+async def text_reached(listener: Subscription, position: int) -> list[str]:
+    """Return the texts that are heard up to this position."""
+    told: list[str] = []
+    async with asyncio.timeout(BOUND):
+        while True:
+            for event in await listener.next(BOUND):
+                told.append(texts([event]))
+                if event.position >= position:
+                    return told
 
 
 async def test_an_offer_survives_a_crash_of_the_server(

@@ -418,6 +418,38 @@ def test_every_rule_is_broken_by_some_test() -> None:
     assert set(SPOILED) == {rule.__name__.replace("_", " ") for rule in RULES}
 
 
+REFLEXES = (
+    a_recorded_search_is_done_again,
+    a_recorded_turn_is_taken_again,
+    the_model_is_asked_for_a_dead_run,
+)
+
+
+@pytest.mark.parametrize("spoil", REFLEXES, ids=[spoil.__name__ for spoil in REFLEXES])
+@pytest.mark.parametrize(
+    ("kind", "seconds_ago", "is_excused"),
+    [("freeze", 0.5, True), ("freeze", 1.5, False), ("jam", 0.5, False)],
+)
+def test_whoever_was_frozen_in_a_movement_may_end_it(
+    spoil: Spoil, kind: str, seconds_ago: float, *, is_excused: bool
+) -> None:
+    """The same repetition is excused right behind the end of the freeze, and only there."""
+    lines = good()
+    before = copy.deepcopy(lines)
+    spoil(lines)
+    repeated = next(line for line in lines if line not in before)
+    lines.remove(repeated)
+    last = lines.pop()
+    over = last["at"] + 10
+    begun = {"what": "fault", "fault": 900, "kind": kind, "target": repeated["by"]}
+    lines.append({**begun, "at": over - 3})
+    lines.append({"what": "fault_over", "fault": 900, "at": over})
+    lines.append({**repeated, "at": over + seconds_ago})
+    lines.append({**last, "at": over + 10})
+    number_anew(lines)
+    assert (violations(Account(lines)) == []) is is_excused
+
+
 @pytest.mark.parametrize("is_good", [True, False])
 def test_the_command_prints_the_verdict(tmp_path: Path, *, is_good: bool) -> None:
     lines = good()

@@ -195,9 +195,8 @@ class Leg:
         """Commit the outcome; when the run has moved meanwhile, do what its rows ask for."""
         if happening is not None and await self._happened(happening):
             return
-        if await self._hold.see_again():
-            if self._hold.state.run.status == "cancelling":
-                await self._happened(Cancelled(content=self._content))
+        if await self._hold.see_again() and self._hold.state.run.status == "cancelling":
+            await self._happened(Cancelled(content=self._content))
         else:
             self._hold.forget()
 

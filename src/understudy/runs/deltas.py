@@ -191,7 +191,7 @@ class TextRun:
         return cls(event, data.id, part)
 
     def take(self, event: RunEvent) -> bool:
-        """Add the event if it goes on with this text: no annotations, no other attempt."""
+        """Add the event if it goes on with this text: no gap, no annotations, no other attempt."""
         data = event.data
         if not isinstance(data, MessageDelta) or data.id != self._message_id:
             return False
@@ -200,6 +200,7 @@ class TextRun:
             isinstance(part, TextContentDelta)
             and part.index == self._index
             and part.text.annotations is UNSET
+            and event.position - event.width == self._last.position
             and event.attempt == self._first.attempt
             and event.resumed == self._first.resumed
         )

@@ -7,6 +7,7 @@ from typing import Any
 from .account import Account, Call, Violation, job_of, text_of
 from .contract import STEP_ENDS, TERMINAL
 from .streams import place
+from .waking import reflexes
 
 
 def outputs_count_once(account: Account) -> Iterator[Violation]:
@@ -39,10 +40,10 @@ def _shown(account: Account, given: dict[str, str]) -> Iterator[Violation]:
 
 def nothing_is_done_again(account: Account) -> Iterator[Violation]:
     """Yield executions of a hosted tool behind the line that shows its step as completed."""
-    recorded = _recorded(account)
+    recorded, excused = _recorded(account), reflexes(account)
     for line in account.of("executed"):
         done = recorded.get(line["job"])
-        if done is not None and done < line["n"]:
+        if done is not None and done < line["n"] and line["n"] not in excused:
             what = f"{line['tool']} of {line['job']} was on record since line {done}"
             yield Violation("nothing is done again", what, line["n"])
 
@@ -71,8 +72,9 @@ def turns_are_not_repeated(account: Account) -> Iterator[Violation]:
     The later question shows that the earlier turn was on record.
     """
     latest: Counter[str] = Counter()
+    excused = reflexes(account)
     for call in account.calls:
-        if call.turn < latest[call.job]:
+        if call.turn < latest[call.job] and call.line["n"] not in excused:
             what = f"turn {call.turn} of {call.job} was asked after turn {latest[call.job]}"
             yield Violation("turns are not repeated", what, call.line["n"])
         latest[call.job] = max(latest[call.job], call.turn)
@@ -84,10 +86,12 @@ def nobody_works_afterwards(account: Account) -> Iterator[Violation]:
     for run_id, run in account.runs.items():
         seen = (look.seen for look in account.sightings[run_id] if look.body["status"] in TERMINAL)
         over[job_of(run)] = min(seen, default=len(account.lines))
+    excused = reflexes(account)
     for call in account.calls:
-        if call.line["n"] > over.get(call.job, len(account.lines)):
+        n = call.line["n"]
+        if n > over.get(call.job, len(account.lines)) and n not in excused:
             what = f"the model was asked for {call.job}, which was over"
-            yield Violation("nobody works afterwards", what, call.line["n"])
+            yield Violation("nobody works afterwards", what, n)
 
 
 def the_last_one_writes(account: Account) -> Iterator[Violation]:
@@ -96,10 +100,12 @@ def the_last_one_writes(account: Account) -> Iterator[Violation]:
     Who asks the model later has claimed the run later, so what stands in the message must be what
     the last one was told. It shows where the model says something else each time.
     """
+    excused = reflexes(account)
     for line in account.of("final"):
         messages = {one["run_id"]: one for one in line["messages"] if one["run_id"]}
         for run in line["runs"]:
-            calls = [call for call in account.calls_of.get(job_of(run), ()) if call.text]
+            asked = account.calls_of.get(job_of(run), ())
+            calls = [call for call in asked if call.text and call.line["n"] not in excused]
             if run["status"] == "completed" and calls and run["id"] in messages:
                 yield from _written_by_last(run, calls, messages[run["id"]], line["n"])
 

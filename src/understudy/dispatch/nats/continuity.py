@@ -92,9 +92,16 @@ class Continuity:
         self._trust = Trust.NOTHING
 
 
-def first_state(events: Sequence[RunEvent]) -> int | None:
-    """Return where the first state stands among the events.
+def footing(parcel: Parcel) -> Parcel | None:
+    """Return the part of the parcel with which somebody can begin who has heard nothing before.
 
-    States are in the rows before they are told: with one in hand nothing older is needed.
+    It begins with a state, or behind one: states are in the rows before they are told, so with one
+    in hand nothing older is needed.
     """
-    return next((place for place, event in enumerate(events) if not event.width), None)
+    if parcel.from_rows:
+        return parcel
+    for place, event in enumerate(parcel.events):
+        if not event.width:
+            after = parcel.events[place - 1].id if place else parcel.after
+            return Parcel(after, parcel.events[place:])
+    return None

@@ -68,8 +68,9 @@ class NatsDispatch:
         """Mistrust everything: NATS may have been started anew without its data."""
         self._offers.begin_again()
         self._control.begin_again()
-        self._events.send_all_to_rows()
         await self._streams.restore()
+        # Told again when the stream is there: who hears nothing yet will find it in the stream.
+        self._events.begin_again()
 
     async def offer(self, run_id: str, project_id: str) -> None:
         """Put the run into the queue, behind the events that were published before."""
@@ -90,7 +91,8 @@ class NatsDispatch:
         return await self._events.subscribe(run_id, after=after, from_now=from_now)
 
     def forget(self, run_id: str) -> None:
-        """Nothing to do: what the stream has of the run grows old with the rest."""
+        """Tell nothing of it again; what the stream has of the run grows old with the rest."""
+        self._events.forget(run_id)
 
     async def interrupt(self, run_id: str) -> None:
         """Tell whoever works on the run or listens to it, in all processes."""

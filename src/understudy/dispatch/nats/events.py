@@ -9,6 +9,7 @@ from understudy.dispatch.nats.history import History
 from understudy.dispatch.nats.listener import NatsSubscription
 from understudy.dispatch.nats.outbox import Outbox
 from understudy.dispatch.nats.subjects import Subjects
+from understudy.dispatch.nats.unsettled import Unsettled
 from understudy.wire.events import EventId, RunEvent
 
 
@@ -20,6 +21,7 @@ class Events:
         self._subjects = subjects
         self._history = History(connection.client, connection.jetstream, subjects)
         self._outbox = Outbox(connection, subjects)
+        self._unsettled = Unsettled()
         self._listeners: dict[str, set[NatsSubscription]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -27,6 +29,11 @@ class Events:
         """Tell the run's listeners, with the next turn of the event loop."""
         if events:
             self._outbox.put(run_id, events, after)
+            self._unsettled.take(run_id, events, after)
+
+    def forget(self, run_id: str) -> None:
+        """Others tell of this run from now on."""
+        self._unsettled.forget(run_id)
 
     async def flush(self) -> None:
         """Send what has been published so far, so that what is sent next comes behind it."""
@@ -64,11 +71,13 @@ class Events:
         for listener in self._listeners.get(run_id, ()):
             listener.wake()
 
-    def send_all_to_rows(self) -> None:
-        """Have every listener look at the rows: all may have missed something."""
+    def begin_again(self) -> None:
+        """Tell again what may not have been heard, and look for what was missed."""
+        for run_id, parcel in self._unsettled.parcels():
+            self._outbox.put_again(run_id, parcel)
         for listeners in self._listeners.values():
             for listener in listeners:
-                listener.send_to_rows()
+                listener.look_back()
 
     async def close(self) -> None:
         """Send what is left, and let the listeners go."""

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 
 from understudy.dispatch.mailbox import Mailbox
 from understudy.dispatch.nats.connection import Listening
-from understudy.dispatch.nats.continuity import Continuity, Trust, Verdict, first_state
+from understudy.dispatch.nats.continuity import Continuity, Trust, Verdict, footing
 from understudy.dispatch.nats.history import History, read
 from understudy.dispatch.nats.parcel import Parcel
 from understudy.wire.events import STOPPING, EventId, RunEvent
@@ -65,10 +65,6 @@ class NatsSubscription:
         """Wake the reader, with what there is or nothing."""
         self._mailbox.push(())
 
-    def send_to_rows(self) -> None:
-        """Have the reader look at the rows: something may have been missed."""
-        self._mailbox.send_to_rows()
-
     async def hear(self, message: Msg) -> None:
         """Take a message from the subject."""
         parcel = read(message)
@@ -82,7 +78,10 @@ class NatsSubscription:
     async def begin(self) -> None:
         """Read what the current leg has told so far; the reader gets it first."""
         backlog = _CurrentLeg()
-        for parcel in await self._past():
+        past = await self._past()
+        if past is None:
+            self._continuity.lose()
+        for parcel in past or ():
             backlog.take(parcel)
         if backlog.continuity.told is not None:
             self._continuity = backlog.continuity
@@ -91,22 +90,35 @@ class NatsSubscription:
             self._push(backlog.events)
         self._release()
 
+    def look_back(self) -> None:
+        """Look for what was missed, in the rows and in the stream: NATS has been away."""
+        self._mailbox.send_to_rows()
+        if self._held is None:
+            self._hold_back(())
+
+    def _hold_back(self, parcels: Sequence[Parcel]) -> None:
+        """Tell nothing new before what was missed."""
+        self._held = [*parcels]
+        self._catching_up = asyncio.create_task(self._catch_up(), name="nats-catch-up")
+
     async def _catch_up(self) -> None:
-        for parcel in await self._past():
-            if parcel.only_in_rows or self._continuity.verdict(parcel) is Verdict.FOLLOWS:
+        for parcel in await self._past() or ():
+            verdict = self._continuity.verdict(parcel) if parcel.events else Verdict.FOLLOWS
+            if verdict is Verdict.FOLLOWS:
                 self._take(parcel)
+            elif verdict is not Verdict.KNOWN:
+                self._find_footing(parcel)
         self._release()
 
-    async def _past(self) -> list[Parcel]:
+    async def _past(self) -> list[Parcel] | None:
+        """Return what the stream has of the run, or None when it cannot be read now."""
         try:
             return await self._history.read(self.run_id)
         except nats.errors.ConnectionReconnectingError:
-            self._continuity.lose()
-            return []
+            return None
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning("events_not_replayed", run_id=self.run_id, cause=repr(error))
-            self._continuity.lose()
-            return []
+            return None
 
     def _release(self) -> None:
         """Tell what came while the stream was read; a gap that is left will not be filled."""
@@ -127,21 +139,19 @@ class NatsSubscription:
         elif verdict is Verdict.LOST:
             self._find_footing(parcel)
         elif verdict is Verdict.GAP:
-            self._held = [parcel]
-            self._catching_up = asyncio.create_task(self._catch_up(), name="nats-catch-up")
+            self._hold_back([parcel])
 
     def _tell(self, parcel: Parcel) -> None:
         self._continuity.advance(parcel.after, parcel.events)
         self._push(parcel.events)
 
     def _find_footing(self, parcel: Parcel) -> None:
-        place = first_state(parcel.events)
-        if place is None:
-            return
-        after, events = _from(parcel, place)
-        self._continuity.advance(after, events)
-        self._mailbox.send_to_rows()
-        self._push(events)
+        known = footing(parcel)
+        if known is not None:
+            self._continuity.settle(known.after)
+            self._continuity.advance(known.after, known.events)
+            self._mailbox.send_to_rows()
+            self._push(known.events)
 
     def _push(self, events: Sequence[RunEvent]) -> None:
         self._mailbox.push(events)
@@ -186,11 +196,10 @@ class _CurrentLeg:
 
     def _begin_again(self, parcel: Parcel) -> None:
         """The stream has no more of the beginning; a state is as good a place to begin."""
-        place = first_state(parcel.events)
-        if place is not None:
-            after, events = _from(parcel, place)
-            self.opened_after, self.events = after, []
-            self._add(after, events)
+        known = footing(parcel)
+        if known is not None:
+            self.opened_after, self.events = known.after, []
+            self._add(known.after, known.events)
 
     def _add(self, after: EventId, events: Sequence[RunEvent]) -> None:
         """Keep the events, or those behind the end of a leg."""
@@ -200,9 +209,3 @@ class _CurrentLeg:
                 self.opened_after, self.events = events[place - 1].id, [*events[place:]]
                 return
         self.events += events
-
-
-def _from(parcel: Parcel, place: int) -> tuple[EventId, Sequence[RunEvent]]:
-    """Return the parcel's events from this place on, and the id behind which they stand."""
-    after = parcel.events[place - 1].id if place else parcel.after
-    return after, parcel.events[place:]

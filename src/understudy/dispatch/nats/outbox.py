@@ -27,12 +27,15 @@ FLUSH_SECONDS = 1.0
 class _Gathered:
     """Events of one run, each behind the one before it."""
 
-    __slots__ = ("after", "events", "run_id")
+    __slots__ = ("after", "events", "from_rows", "run_id")
 
-    def __init__(self, run_id: str, after: EventId, events: list[RunEvent]) -> None:
+    def __init__(
+        self, run_id: str, after: EventId, events: list[RunEvent], *, from_rows: bool = False
+    ) -> None:
         self.run_id = run_id
         self.after = after
         self.events = events
+        self.from_rows = from_rows
 
 
 class Outbox:
@@ -62,6 +65,14 @@ class Outbox:
         else:
             gathered = self._latest[run_id] = _Gathered(run_id, after, [*events])
             self._waiting.append(gathered)
+        self._something.set()
+        self._all_sent.clear()
+
+    def put_again(self, run_id: str, parcel: Parcel) -> None:
+        """Take what was sent before and may not have been heard."""
+        again = _Gathered(run_id, parcel.after, [*parcel.events], from_rows=parcel.from_rows)
+        self._waiting_events += len(again.events)
+        self._waiting.append(again)
         self._something.set()
         self._all_sent.clear()
 
@@ -104,7 +115,7 @@ class Outbox:
     def _parcels(self, gathered: _Gathered) -> Sequence[bytes]:
         """Return one message, or one for each event when together they are too large."""
         events = merged(gathered.events) if len(gathered.events) > 1 else gathered.events
-        whole = encode(Parcel(gathered.after, events))
+        whole = encode(Parcel(gathered.after, events, from_rows=gathered.from_rows))
         if len(whole) <= self._client.max_payload:
             return (whole,)
         befores = [gathered.after, *(event.id for event in events)]

@@ -18,11 +18,14 @@ class Parcel(Struct, frozen=True):
     """Events of one run, the first of them directly behind ``after``.
 
     A state that is too large for a message travels as its id in ``only_in_rows``, without events.
+    With ``from_rows`` everything up to ``after`` is in the rows, so that whoever has lost the story
+    can go on with this parcel.
     """
 
     after: EventId
     events: Sequence[RunEvent] = ()
     only_in_rows: EventId | None = None
+    from_rows: bool = False
 
 
 class _Line(Struct, frozen=True, array_like=True):
@@ -39,6 +42,7 @@ class _Letter(Struct, frozen=True, array_like=True):
     position: int
     lines: list[_Line]
     only_in_rows: tuple[int, int] | None = None
+    from_rows: bool = False
 
 
 _encode = msgspec.json.Encoder().encode
@@ -60,7 +64,8 @@ def encode(parcel: Parcel) -> bytes:
     after, bare = parcel.after, parcel.only_in_rows
     lines = [_line(event) for event in parcel.events]
     only_in_rows = (bare.attempt, bare.position) if bare else None
-    return _encode(_Letter(after.attempt, after.position, lines, only_in_rows))
+    letter = _Letter(after.attempt, after.position, lines, only_in_rows, parcel.from_rows)
+    return _encode(letter)
 
 
 def _line(event: RunEvent) -> _Line:
@@ -73,7 +78,8 @@ def decode(content: bytes) -> Parcel:
     letter = _decode(content)
     after = EventId(letter.attempt, letter.position)
     only_in_rows = EventId(*letter.only_in_rows) if letter.only_in_rows else None
-    return Parcel(after, [_event(line) for line in letter.lines], only_in_rows)
+    events = [_event(line) for line in letter.lines]
+    return Parcel(after, events, only_in_rows, letter.from_rows)
 
 
 def _event(line: _Line) -> RunEvent:
