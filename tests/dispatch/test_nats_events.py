@@ -293,6 +293,7 @@ async def test_whoever_set_a_run_going_never_begins_in_the_middle_of_a_text(
     """What came first was lost in an outage: the reader goes to the rows, and on from a state."""
     api, worker = await another(), await another()
     listener = await api.subscribe("run_1", after=BEFORE)
+    await api.check()
     completed = state("thread.run.completed", 21)
     worker.publish("run_1", [text("lost before", 20)], EventId(1, 9))
     worker.publish("run_1", [completed], EventId(1, 20))
