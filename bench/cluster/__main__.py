@@ -2,7 +2,7 @@
 
 import sys
 
-from bench.cluster import deltas, plain, recovery, scaling, servers, start
+from bench.cluster import deltas, log_volume, plain, recovery, scaling, servers, start
 from bench.invocation import Cases, measure_all
 
 CASES: Cases = {
@@ -11,6 +11,7 @@ CASES: Cases = {
     "cluster-deltas": deltas.measure,
     "cluster-recovery": recovery.measure,
     "cluster-scaling": scaling.measure,
+    "cluster-log": log_volume.measure,
 }
 
 if __name__ == "__main__":

@@ -29,12 +29,21 @@ class Servers:
 
 
 @contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run PostgreSQL until the block ends."""
+    server = PostgresServer(_postgres_folder(), fsync=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@contextmanager
 def started(*, counting_statements: bool = False) -> Iterator[Servers]:
     """Run both until the block ends. Counting statements costs some of their speed."""
     with ExitStack() as removing:
-        postgres = PostgresServer(_postgres_folder(), fsync=True)
-        removing.callback(postgres.remove)
-        postgres.start()
+        postgres = removing.enter_context(postgres_server())
         if counting_statements:
             finished(execute(postgres.url(), PRELOADED))
             postgres.restart()

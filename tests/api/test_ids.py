@@ -1,8 +1,11 @@
 """Ids: how they look, and what is said of ids that cannot be (contract section 5)."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from understudy import ids
 
 from .client import Client, Error
 from .conftest import Build
@@ -30,6 +33,25 @@ async def test_ids_look_as_they_did(build: Build) -> None:
         ("call", call),
     ):
         assert re.fullmatch(f"{prefix}_{ALNUM}", made["id"]), made["id"]
+
+
+def test_ids_that_are_made_later_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that new rows lie together in the indexes, for as long as anybody will look."""
+    times = [0.0, 1_700_000_000.0, 1_700_000_000.1, 1_900_000_000.0, 5_000_000_000.0]
+    made = []
+    for time in times:
+        monkeypatch.setattr(ids, "time", lambda time=time: time)
+        made.append(ids.new_id("msg"))
+        assert re.fullmatch(f"msg_{ALNUM}", made[-1])
+    assert made == sorted(made)
+
+
+def test_no_id_is_made_twice() -> None:
+    """Within one moment, too, and from several threads."""
+    with ThreadPoolExecutor(4) as pool:
+        batches = pool.map(lambda _: [ids.new_id("run") for _ in range(5_000)], range(4))
+        made = [one for batch in batches for one in batch]
+    assert len({*made}) == 20_000
 
 
 async def test_file_ids_have_a_hyphen(either: Client) -> None:
