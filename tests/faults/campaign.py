@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import aiohttp
 
@@ -31,6 +30,7 @@ class Campaign:
     seed: int
     seconds: float
     conversations: int = 8
+    faults_at_once: int = 1
     patience_seconds: float = 60.0
 
     async def run(self, folder: Path) -> Path:
@@ -63,7 +63,7 @@ class Campaign:
 
     async def _break_things(self, history: History, stand: Stand, load: Load) -> None:
         over, calm = asyncio.Event(), asyncio.Event()
-        injector = Injector(history, stand.faults, Random(self.seed))
+        injector = Injector(history, stand.faults, self.seed, self.faults_at_once)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run(over))
             breaking = group.create_task(injector.run(calm))

@@ -27,6 +27,7 @@ class PostgresRestarts(Fault):
 
     server: PostgresServer
     kind: str = "restart postgres"
+    target: str = "postgres"
 
     async def begin(self) -> None:
         await asyncio.to_thread(self.server.stop)
@@ -51,6 +52,7 @@ class NatsRestarts(Fault):
 
     server: NatsServer
     kind: str = "restart nats"
+    target: str = "nats"
 
     async def begin(self) -> None:
         await asyncio.to_thread(self.server.kill)

@@ -1,10 +1,11 @@
-"""What goes wrong, one thing after another, in an order that a seed decides.
+"""What goes wrong, one thing after another or several at once, in an order that a seed decides.
 
 Every kind happens once in each round, so that a run which is long enough has seen them all.
 """
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -22,7 +23,8 @@ class Fault(ABC):
     """Something that goes wrong at ``begin`` and is right again after ``end``."""
 
     kind: str
-    target: str = ""
+    target: str
+    """What it happens to; nothing else happens to that at the same time."""
 
     def seconds(self, rng: Random) -> float:
         """Return how long it lasts."""
@@ -51,7 +53,7 @@ class Kill(Fault):
         await self.process.kill()
 
     async def end(self) -> None:
-        await self.process.start()
+        await self.process.start_again()
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Deploy(Fault):
         await self.process.stop()
 
     async def end(self) -> None:
-        await self.process.start()
+        await self.process.start_again()
 
 
 @dataclass
@@ -99,6 +101,7 @@ class ModelDown(Fault):
 
     model: Model
     kind: str = "model down"
+    target: str = "model"
 
     async def begin(self) -> None:
         self.model.is_down = True
@@ -113,6 +116,7 @@ class ModelBreaks(Fault):
 
     model: Model
     kind: str = "model breaks"
+    target: str = "model"
 
     def seconds(self, rng: Random) -> float:
         del rng
@@ -132,30 +136,38 @@ Faults = Sequence[Sequence[Fault]]
 class Injector:
     """Makes faults, and notes when each begins and ends."""
 
-    def __init__(self, history: History, faults: Faults, rng: Random) -> None:
+    def __init__(self, history: History, faults: Faults, seed: int, at_once: int) -> None:
         self._history = history
         self._faults = faults
-        self._rng = rng
+        self._rngs = [Random(f"{seed}/{number}") for number in range(at_once)]
+        self._taken: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def run(self, over: asyncio.Event) -> None:
-        """Make faults until it is over, but all kinds once; the last one is made right again."""
-        await self._round()
-        while not over.is_set():
-            await self._round(over)
+        """Make faults until it is over, but all kinds once; the last ones are made right again."""
+        async with asyncio.TaskGroup() as group:
+            for rng in self._rngs:
+                group.create_task(self._make_all(rng, over))
 
-    async def _round(self, over: asyncio.Event | None = None) -> None:
-        for group in self._rng.sample(self._faults, len(self._faults)):
-            await asyncio.sleep(self._rng.uniform(*QUIET_SECONDS))
+    async def _make_all(self, rng: Random, over: asyncio.Event) -> None:
+        await self._round(rng)
+        while not over.is_set():
+            await self._round(rng, over)
+
+    async def _round(self, rng: Random, over: asyncio.Event | None = None) -> None:
+        for group in rng.sample(self._faults, len(self._faults)):
+            await asyncio.sleep(rng.uniform(*QUIET_SECONDS))
             if over is not None and over.is_set():
                 return
-            await self._make(self._rng.choice(group))
+            fault = rng.choice(group)
+            async with self._taken[fault.target]:
+                await self._make(fault, rng)
 
-    async def _make(self, fault: Fault) -> None:
+    async def _make(self, fault: Fault, rng: Random) -> None:
         number = self._history.new_number()
         self._history.note("fault", fault=number, kind=fault.kind, target=fault.target)
         try:
             await fault.begin()
-            await asyncio.sleep(fault.seconds(self._rng))
+            await asyncio.sleep(fault.seconds(rng))
         finally:
             await fault.end()
         self._history.note("fault_over", fault=number)

@@ -15,6 +15,7 @@ from bench.process import understudy
 START_SECONDS_MAX = 40
 STOP_SECONDS_MAX = 20
 LOOK_AGAIN_SECONDS = 0.05
+RESTART_SECONDS = 0.3
 
 
 class Process:
@@ -37,11 +38,26 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; it must not end before."""
+        if not await self._started():
+            raise RuntimeError(f"{self.name} ended at its start:\n{self._last_words()}")
+
+    async def start_again(self) -> None:
+        """Start it among ruins: if it ends before it answers, once more, as supervisors do."""
+        try:
+            async with asyncio.timeout(START_SECONDS_MAX):
+                while True:
+                    if await self._started():
+                        return
+                    await asyncio.sleep(RESTART_SECONDS)
+        except TimeoutError as error:
+            raise RuntimeError(f"{self.name} does not come back:\n{self._last_words()}") from error
+
+    async def _started(self) -> bool:
         with self._log.open("ab") as log:
             self._process = await _begun(self._arguments, self._settings, log.fileno())
         self.starts += 1
-        await self.wait_until_healthy()
+        return await self.wait_until_healthy()
 
     @property
     def pid(self) -> int:
@@ -74,14 +90,15 @@ class Process:
         except TimeoutError:
             await self.kill()
 
-    async def wait_until_healthy(self) -> None:
-        """Wait until it answers; it must not end before."""
+    async def wait_until_healthy(self) -> bool:
+        """Wait until it answers; returns whether it did, and not end instead."""
         assert self._process is not None
         async with asyncio.timeout(START_SECONDS_MAX), aiohttp.ClientSession() as session:
             while not await self._is_up(session):
                 if self._process.returncode is not None:
-                    raise RuntimeError(f"{self.name} ended at its start:\n{self.told()[-4000:]}")
+                    return False
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        return True
 
     async def _is_up(self, session: aiohttp.ClientSession) -> bool:
         timeout = aiohttp.ClientTimeout(total=2)
@@ -91,9 +108,8 @@ class Process:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    def told(self) -> str:
-        """Return what it has written to its log."""
-        return self._log.read_text(errors="replace")
+    def _last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-4000:]
 
 
 @asynccontextmanager
