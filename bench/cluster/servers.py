@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.services.nats import NatsServer, installed_server
+from tests.services.nats import NatsServer, chosen_server
 from tests.services.postgres import PostgresServer, execute, finished, installed_bin_folder
 
 PRELOADED = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'"
@@ -67,7 +67,7 @@ def _postgres_folder() -> Path:
 
 
 def _nats() -> str:
-    program = installed_server()
+    program = chosen_server()
     if program is None:
         raise SystemExit("nats-server is not installed; tests/services/install.sh does it.")
     return program

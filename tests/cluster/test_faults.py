@@ -12,13 +12,13 @@ from tests.faults.campaign import Campaign
 from tests.faults.checker.account import load
 from tests.faults.checker.judgement import tally, verdict
 from tests.faults.cluster import cluster
-from tests.services.nats import installed_server
+from tests.services.nats import chosen_server
 from tests.services.postgres import installed_bin_folder
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(
-        installed_bin_folder() is None or installed_server() is None,
+        installed_bin_folder() is None or chosen_server() is None,
         reason="PostgreSQL or nats-server is not installed",
     ),
 ]

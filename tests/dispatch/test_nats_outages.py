@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.services.nats import NatsServer
+from tests.services.nats import NatsServer, running
 from understudy.dispatch.base import Subscription
 from understudy.dispatch.nats import NatsDispatch
 from understudy.dispatch.nats.outbox import WAITING_MAX
@@ -239,14 +239,9 @@ async def test_a_server_that_says_nothing_holds_nobody_up_for_long(
 
 
 @pytest.fixture
-def full_server() -> Iterator[NatsServer]:
+def full_server(nats_program: str) -> Iterator[NatsServer]:
     """Give a server with little room."""
-    server = NatsServer(store_bytes_max=3 * MEBIBYTE)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from running(nats_program, store_bytes_max=3 * MEBIBYTE)
 
 
 async def test_a_full_disk_costs_offers_but_no_live_events(full_server: NatsServer) -> None:
@@ -276,8 +271,8 @@ async def test_a_server_that_is_not_there_is_named_with_the_remedy() -> None:
         server.remove()
 
 
-async def test_a_server_without_jetstream_is_named_with_the_remedy() -> None:
-    server = NatsServer(jetstream=False)
+async def test_a_server_without_jetstream_is_named_with_the_remedy(nats_program: str) -> None:
+    server = NatsServer(program=nats_program, jetstream=False)
     try:
         server.start()
         with pytest.raises(Misconfigured, match="-js"):

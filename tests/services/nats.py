@@ -1,9 +1,15 @@
-"""A NATS server with JetStream for tests: a private folder and a free loopback port."""
+"""A NATS server with JetStream for tests: a private folder and a free loopback port.
 
+There are two of them: the newest, which is a package of the tests, and Debian's, which is old.
+``NATS_SERVER`` names another one, for tests that need only one.
+"""
+
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,19 +28,36 @@ ping_interval: "2s"
 {jetstream}
 """
 JETSTREAM = 'jetstream {{ store_dir: "{folder}", max_file_store: {store_bytes_max} }}'
-GIBIBYTE = 1024 * 1024 * 1024
+STORE_BYTES_MAX = 1024**4
 
 
-def installed_server() -> str | None:
-    """Return the program, if it is installed."""
-    return shutil.which("nats-server")
+def newest_server() -> str | None:
+    """Return the program that is installed with the tests' packages."""
+    return shutil.which("nats-server", path=str(Path(sys.executable).parent))
+
+
+def debians_server() -> str | None:
+    """Return the program that Debian has installed."""
+    return shutil.which("nats-server", path="/usr/sbin:/usr/bin")
+
+
+def chosen_server() -> str | None:
+    """Return the program for tests that need only one, if there is any."""
+    return os.environ.get("NATS_SERVER") or newest_server() or debians_server()
 
 
 class NatsServer:
     """One server with its data; it can be stopped, killed, frozen and started again."""
 
-    def __init__(self, *, jetstream: bool = True, store_bytes_max: int = 1024 * GIBIBYTE) -> None:
+    def __init__(
+        self,
+        *,
+        program: str | None = None,
+        jetstream: bool = True,
+        store_bytes_max: int = STORE_BYTES_MAX,
+    ) -> None:
         """With a small ``store_bytes_max`` its disk is soon full."""
+        self._program = program or chosen_server()
         self._folder = Path(tempfile.mkdtemp(prefix="understudy-nats-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
@@ -55,11 +78,10 @@ class NatsServer:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        program = installed_server()
-        assert program is not None
+        assert self._program is not None
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, "-c", self._folder / "nats.conf"], stdout=log, stderr=log
+                [self._program, "-c", self._folder / "nats.conf"], stdout=log, stderr=log
             )
         self._wait_until_ready()
 
@@ -128,12 +150,9 @@ def _free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
-def nats_server() -> Iterator[NatsServer]:
-    """Give a running server; tests that harm theirs start one of their own."""
-    if installed_server() is None:
-        pytest.skip("nats-server is not installed")
-    server = NatsServer()
+def running(program: str, *, store_bytes_max: int = STORE_BYTES_MAX) -> Iterator[NatsServer]:
+    """Yield a running server once, for fixtures."""
+    server = NatsServer(program=program, store_bytes_max=store_bytes_max)
     try:
         server.start()
         yield server
@@ -142,16 +161,9 @@ def nats_server() -> Iterator[NatsServer]:
 
 
 @pytest.fixture
-def own_nats_server() -> Iterator[NatsServer]:
+def own_nats_server(nats_program: str) -> Iterator[NatsServer]:
     """Give a running server that the test may stop, freeze and rob of its data."""
-    if installed_server() is None:
-        pytest.skip("nats-server is not installed")
-    server = NatsServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from running(nats_program)
 
 
 @pytest.fixture
