@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.sandbox.conftest import _built
 from tests.services.nats import NatsServer
+from tests.services.ports import free_port
 from tests.services.postgres import PostgresServer, installed_bin_folder
 from tests.services.s3 import make_bucket, s3_server, settings_for
 
@@ -15,7 +16,6 @@ from .server import (
     ROOM,
     LiveServer,
     environment,
-    free_port,
     new_key,
     running,
     stop,

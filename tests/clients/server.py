@@ -1,7 +1,6 @@
 """Real server processes for the client tests, on free loopback ports with data of their own."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 from uuid import uuid4
 
 from tests.sandbox.conftest import _built
+from tests.services.ports import free_port
 
 START_SECONDS_MAX = 30
 ROOM = ("--memory-mib", "512", "--sessions-max", "8", "--warm", "1", "--cell-seconds", "20")
@@ -108,13 +108,6 @@ def environment(**more: str) -> dict[str, str]:
     ours = ("OPENAI_", "UNDERSTUDY_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "UNDERSTUDY_KEEP_ALIVE_SECONDS": "0.2", **more}
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_up(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
+
+from tests.services.ports import free_port
 
 from .server_that_dies import Death, serve
 
@@ -30,7 +31,7 @@ class MortalServer:
 
     def __init__(self, folder: Path, key: str, deaths: tuple[Death, ...] = ()) -> None:
         self.key = key
-        self.port = _free_port()
+        self.port = free_port()
         self.died = 0
         self.log = folder / "server.log"
         self.settings: dict[str, str] = {}
@@ -113,9 +114,3 @@ class MortalServer:
 
     def _told(self, what: str) -> str:
         return f"The server {what}:\n{self.log.read_text(errors='replace')[-8000:]}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.services import s3
 from tests.services.nats import NatsServer
+from tests.services.ports import free_port
 from tests.services.postgres import PostgresServer, execute, installed_bin_folder
 
 from .cluster_faults import (
@@ -28,7 +29,7 @@ from .cluster_faults import (
 )
 from .faults import Deploy, Faults, Freeze, Kill, ModelBreaks, ModelDown
 from .model import Model
-from .process import Process, finished, free_port, running
+from .process import Process, finished, running
 from .proxy import Proxy
 from .stand import LEASE_SECONDS, Stand, settings
 

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.services.ports import free_port
+
 from .faults import Deploy, Faults, Freeze, Kill, ModelBreaks, ModelDown
 from .model import Model
-from .process import Process, finished, free_port, running
+from .process import Process, finished, running
 from .stand import LEASE_SECONDS, Stand, settings
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,10 +141,3 @@ async def _begun(
         stdout=output,
         stderr=asyncio.subprocess.STDOUT,
     )
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -19,6 +19,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.services.ports import free_port
+
 START_SECONDS_MAX = 20
 PAUSE_SECONDS = 0.02
 CONFIGURATION = """
@@ -26,6 +28,7 @@ host: "127.0.0.1"
 port: {port}
 ping_interval: "2s"
 {jetstream}
+{more}
 """
 JETSTREAM = 'jetstream {{ store_dir: "{folder}", max_file_store: {store_bytes_max} }}'
 STORE_BYTES_MAX = 1024**4
@@ -55,14 +58,19 @@ class NatsServer:
         program: str | None = None,
         jetstream: bool = True,
         store_bytes_max: int = STORE_BYTES_MAX,
+        more: str = "",
     ) -> None:
-        """With a small ``store_bytes_max`` its disk is soon full."""
+        """With a small ``store_bytes_max`` its disk is soon full.
+
+        ``more`` stands in its configuration as it is.
+        """
         self._program = program or chosen_server()
         self._folder = Path(tempfile.mkdtemp(prefix="understudy-nats-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         store = JETSTREAM.format(folder=self._folder / "data", store_bytes_max=store_bytes_max)
-        text = CONFIGURATION.format(port=self.port, jetstream=store if jetstream else "")
+        jetstream_lines = store if jetstream else ""
+        text = CONFIGURATION.format(port=self.port, jetstream=jetstream_lines, more=more)
         (self._folder / "nats.conf").write_text(text)
 
     @property
@@ -141,13 +149,6 @@ class NatsServer:
         self._process.send_signal(how)
         self._process.wait(START_SECONDS_MAX)
         self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def running(program: str, *, store_bytes_max: int = STORE_BYTES_MAX) -> Iterator[NatsServer]:

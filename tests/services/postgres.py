@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ import asyncpg
 import psutil
 import pytest
 
+from tests.services.ports import free_port
 from understudy.storage.postgres.migrating import migrate
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class PostgresServer:
         self._fsync = "on" if fsync else "off"
         self._folder = Path(tempfile.mkdtemp(prefix="understudy-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self._as_user = _unprivileged()
         if self._as_user:
             os.chown(self._folder, self._as_user["user"], self._as_user["group"])
@@ -149,13 +149,6 @@ class PostgresServer:
         self._process.send_signal(how)
         self._process.wait(START_SECONDS_MAX)
         self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _unprivileged() -> dict[str, Any]:

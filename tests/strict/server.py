@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+
+from tests.services.ports import free_port
 
 COMMAND = Path(sys.executable).parent / "understudy"
 START_SECONDS_MAX = 30
@@ -31,7 +32,7 @@ async def running_server(folder: Path, config: str) -> AsyncIterator[Server]:
     """Start the server on an empty data folder, wait until it is healthy, and stop it by pid."""
     (folder / "understudy.toml").write_text(config)
     key = await _new_key(folder / "data")
-    server = Server(f"http://127.0.0.1:{_free_port()}", key, folder / "server.log")
+    server = Server(f"http://127.0.0.1:{free_port()}", key, folder / "server.log")
     process = await _start(server, folder)
     try:
         await asyncio.wait_for(_healthy(server, process), START_SECONDS_MAX)
@@ -106,9 +107,3 @@ def _environment() -> dict[str, str]:
 
 def _is_setting(name: str) -> bool:
     return name.startswith("UNDERSTUDY_")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.services.ports import free_port
 from understudy.errors import Misconfigured, UpstreamError
 from understudy.upstream.base import ModelInfo
 from understudy.upstream.catalogue import Catalogue, Entry
@@ -12,7 +13,6 @@ from understudy.upstream.demo import Demo
 from understudy.upstream.scripted import Scripted
 
 from .conversations import ask, events_of, hear
-from .loopback import free_port
 
 DEMO = Entry(name="demo", upstream=Demo(), models=("demo",))
 

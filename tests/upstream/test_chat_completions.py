@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.services.ports import free_port
 from understudy.clock import ManualClock
 from understudy.errors import Misconfigured, UpstreamBusy, UpstreamError
 from understudy.upstream.base import ModelInfo, TextDelta
@@ -19,7 +20,6 @@ from .loopback import (
     KEY,
     Handler,
     delta,
-    free_port,
     hang,
     replying,
     reset,

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.services.ports import free_port
 from understudy.app.models import open_embedder, open_reranker
 from understudy.errors import Misconfigured, UpstreamBusy, UpstreamError
 from understudy.settings import Settings, load_settings
 from understudy.upstream.connection import Connection
 from understudy.upstream.embeddings import Embeddings, unit_vector
 
-from .loopback import KEY, Handler, Loopback, free_port, hang, replying, reset, serving
+from .loopback import KEY, Handler, Loopback, hang, replying, reset, serving
 
 
 def embeddings(server: Loopback, **settings: Any) -> Embeddings:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import msgspec
 import nats.errors
@@ -9,7 +10,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import DEFAULT_PREFIX, AckPolicy, ConsumerConfig
+from nats.js.api import DEFAULT_PREFIX, AckPolicy, ConsumerConfig, ConsumerInfo
 
 from understudy.dispatch.nats.parcel import Parcel, decode
 from understudy.dispatch.nats.subjects import Subjects
@@ -19,7 +20,11 @@ log = structlog.get_logger("understudy.dispatch")
 # A reader needs a consumer of its own in the server for a moment. When many streams have missed
 # something at once, they take turns.
 READERS_MAX = 16
-READ_SECONDS = 3.0
+READ_SECONDS = 4.0
+# Among several servers, a reader may be given to one that has just died: then nobody answers, and
+# the next try may be given to another.
+BEGIN_SECONDS = 1.0
+BEGIN_TRIES = 3
 # The server removes a reader that was not removed, because its process died in the middle.
 ABANDONED_SECONDS = 10.0
 
@@ -41,20 +46,28 @@ class History:
         if not self._client.is_connected:
             raise nats.errors.ConnectionReconnectingError
         async with asyncio.timeout(READ_SECONDS), self._turns:
-            reader = await self._jetstream.add_consumer(
-                self._subjects.events_stream,
-                ConsumerConfig(
-                    filter_subject=self._subjects.events(run_id),
-                    ack_policy=AckPolicy.NONE,
-                    inactive_threshold=ABANDONED_SECONDS,
-                    mem_storage=True,
-                    num_replicas=1,
-                ),
-            )
+            reader = await self._begun(run_id)
             try:
                 return await self._fetch(reader.name, reader.num_pending or 0)
             finally:
                 await self._remove(reader.name)
+
+    async def _begun(self, run_id: str) -> ConsumerInfo:
+        config = ConsumerConfig(
+            filter_subject=self._subjects.events(run_id),
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=ABANDONED_SECONDS,
+            mem_storage=True,
+            num_replicas=1,
+        )
+        for _ in range(BEGIN_TRIES - 1):
+            with suppress(nats.errors.TimeoutError):
+                return await self._begin(config)
+        return await self._begin(config)
+
+    async def _begin(self, config: ConsumerConfig) -> ConsumerInfo:
+        stream = self._subjects.events_stream
+        return await self._jetstream.add_consumer(stream, config, timeout=BEGIN_SECONDS)
 
     async def _fetch(self, reader: str, number: int) -> list[Parcel]:
         if not number:

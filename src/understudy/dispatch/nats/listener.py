@@ -3,10 +3,12 @@
 A listener passes on only what follows what it has heard (``continuity.py``). When something is
 missing, it holds back what comes and reads the stream. If the stream does not have it either, it
 has lost the story: it drops deltas until a state is told, since states are in the rows first, sends
-its reader to the rows, and goes on from there.
+its reader to the rows, and goes on from there. A stream that did not answer is asked again some
+seconds later: its servers may have been voting for a leader.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 import nats.errors
@@ -25,6 +27,7 @@ log = structlog.get_logger("understudy.dispatch")
 # What a reader may leave lying; texts are one event each by then, so this is far behind.
 UNREAD_MAX = 2_000
 HELD_MAX = 10_000
+LOOK_AGAIN_SECONDS = 5.0
 # How often the rows are looked at while nothing can be heard.
 ALONE_SECONDS = 1.0
 
@@ -53,12 +56,18 @@ class NatsSubscription:
         self._continuity = continuity
         self._held: list[Parcel] | None = [] if looks_back else None
         self._catching_up: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._look_again_at = math.inf
         self._closed = False
 
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
         """Return what has come since the last call; empty after a timeout, or to read the rows."""
         if not self._is_up():
             timeout_seconds = min(timeout_seconds, ALONE_SECONDS)
+        elif self._look_again_at < math.inf:
+            timeout_seconds = min(timeout_seconds, LOOK_AGAIN_SECONDS)
+            if self._held is None and self._loop.time() >= self._look_again_at:
+                self._hold_back(())
         return await self._mailbox.next(timeout_seconds)
 
     def wake(self) -> None:
@@ -112,12 +121,14 @@ class NatsSubscription:
 
     async def _past(self) -> list[Parcel] | None:
         """Return what the stream has of the run, or None when it cannot be read now."""
+        self._look_again_at = math.inf
         try:
             return await self._history.read(self.run_id)
         except nats.errors.ConnectionReconnectingError:
-            return None
+            return None  # it is looked for when the connection is back
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning("events_not_replayed", run_id=self.run_id, cause=repr(error))
+            self._look_again_at = self._loop.time() + LOOK_AGAIN_SECONDS
             return None
 
     def _release(self) -> None:
@@ -136,10 +147,10 @@ class NatsSubscription:
         verdict = self._continuity.verdict(parcel)
         if verdict is Verdict.FOLLOWS:
             self._tell(parcel)
-        elif verdict is Verdict.LOST:
-            self._find_footing(parcel)
         elif verdict is Verdict.GAP:
             self._hold_back([parcel])
+        elif verdict is Verdict.LOST:
+            self._find_footing(parcel)
 
     def _tell(self, parcel: Parcel) -> None:
         self._continuity.advance(parcel.after, parcel.events)
