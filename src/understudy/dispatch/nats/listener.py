@@ -28,6 +28,10 @@ log = structlog.get_logger("understudy.dispatch")
 UNREAD_MAX = 2_000
 HELD_MAX = 10_000
 LOOK_AGAIN_SECONDS = 5.0
+# The server tells listeners first and keeps it in the stream a moment later. Whoever came in that
+# moment has missed it, and sees so by the next parcel, or looks again when there is none.
+STREAM_BEHIND_SECONDS = (0.0, 0.02, 0.2)
+SETTLED_SECONDS = 1.0
 # How often the rows are looked at while nothing can be heard.
 ALONE_SECONDS = 1.0
 
@@ -64,11 +68,18 @@ class NatsSubscription:
         """Return what has come since the last call; empty after a timeout, or to read the rows."""
         if not self._is_up():
             timeout_seconds = min(timeout_seconds, ALONE_SECONDS)
-        elif self._look_again_at < math.inf:
-            timeout_seconds = min(timeout_seconds, LOOK_AGAIN_SECONDS)
-            if self._held is None and self._loop.time() >= self._look_again_at:
-                self._hold_back(())
+        else:
+            timeout_seconds = min(timeout_seconds, self._seconds_to_look())
         return await self._mailbox.next(timeout_seconds)
+
+    def _seconds_to_look(self) -> float:
+        """Look into the stream again if it is time; return how long it is until then."""
+        seconds = self._look_again_at - self._loop.time()
+        if seconds > 0:
+            return seconds
+        if self._held is None:
+            self._hold_back(())
+        return math.inf
 
     def wake(self) -> None:
         """Wake the reader, with what there is or nothing."""
@@ -90,6 +101,8 @@ class NatsSubscription:
         past = await self._past()
         if past is None:
             self._continuity.lose()
+        else:
+            self._look_again_at = self._loop.time() + SETTLED_SECONDS
         for parcel in past or ():
             backlog.take(parcel)
         if backlog.continuity.told is not None:
@@ -97,7 +110,8 @@ class NatsSubscription:
         if backlog.events:
             self.opened_after = backlog.opened_after
             self._push(backlog.events)
-        self._release()
+        if not self._let_go():
+            self._start_catching_up()
 
     def look_back(self) -> None:
         """Look for what was missed, in the rows and in the stream: NATS has been away."""
@@ -108,16 +122,42 @@ class NatsSubscription:
     def _hold_back(self, parcels: Sequence[Parcel]) -> None:
         """Tell nothing new before what was missed."""
         self._held = [*parcels]
+        self._start_catching_up()
+
+    def _start_catching_up(self) -> None:
         self._catching_up = asyncio.create_task(self._catch_up(), name="nats-catch-up")
 
     async def _catch_up(self) -> None:
-        for parcel in await self._past() or ():
+        """Fill the gap from the stream, which may be a moment behind what is heard."""
+        for pause in STREAM_BEHIND_SECONDS:
+            await asyncio.sleep(pause)
+            past = await self._past()
+            if past is None:
+                break
+            self._take_past(past)
+            if self._let_go():
+                return
+        self._release()
+
+    def _take_past(self, past: Sequence[Parcel]) -> None:
+        for parcel in past:
             verdict = self._continuity.verdict(parcel) if parcel.events else Verdict.FOLLOWS
             if verdict is Verdict.FOLLOWS:
                 self._take(parcel)
             elif verdict is not Verdict.KNOWN:
                 self._find_footing(parcel)
-        self._release()
+
+    def _let_go(self) -> bool:
+        """Tell what was held back, up to a gap; return whether there is none."""
+        held = self._held or []
+        while held and not self._is_gap(held[0]):
+            self._take(held.pop(0))
+        if not held:
+            self._held = None
+        return not held
+
+    def _is_gap(self, parcel: Parcel) -> bool:
+        return not parcel.only_in_rows and self._continuity.verdict(parcel) is Verdict.GAP
 
     async def _past(self) -> list[Parcel] | None:
         """Return what the stream has of the run, or None when it cannot be read now."""
@@ -132,10 +172,10 @@ class NatsSubscription:
             return None
 
     def _release(self) -> None:
-        """Tell what came while the stream was read; a gap that is left will not be filled."""
+        """Tell what was held back; a gap that is left will not be filled."""
         held, self._held = self._held or [], None
         for parcel in held:
-            if not parcel.only_in_rows and self._continuity.verdict(parcel) is Verdict.GAP:
+            if self._is_gap(parcel):
                 self._continuity.lose()
             self._take(parcel)
 
