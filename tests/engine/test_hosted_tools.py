@@ -356,7 +356,9 @@ async def _check_end(stage: Stage, client: Client, library: Library, at: str, en
     begun = ["run.cancelling"] if end == "cancelled" else []
     if at == "search":
         assert library.given_up.is_set()
-        assert [(step.status, calls_of(step)) for step in steps] == [(end, [])]
+        ((status, (call,)),) = [(step.status, calls_of(step)) for step in steps]
+        assert isinstance(call, FileSearchToolCall)
+        assert (status, call.id, call.file_search.results) == (end, "call_0", [])
         expected = [*SEARCHING[:-1], *begun]
     else:
         assert [step.status for step in steps] == ["completed", end]

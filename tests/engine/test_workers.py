@@ -10,11 +10,14 @@ import pytest
 from understudy.clock import ManualClock
 from understudy.engine.sweeper import FORGET_EVERY_SECONDS
 from understudy.engine.worker import Worker
+from understudy.errors import UpstreamError
 from understudy.operations import messages
 from understudy.operations.run_creation import RunOptions
 from understudy.runs.happenings import CancelRequested, Claimed
 from understudy.runs.machine import apply
 from understudy.storage.changes import Answer, CommitRun, Insert
+from understudy.wire.deltas import FunctionToolCallDelta, StepDelta
+from understudy.wire.objects.steps import FunctionToolCall, ToolCallsDetails
 
 from .puppet import BOUND, Call, Puppet
 from .stage import ME, Client, F, Stage, staged
@@ -427,6 +430,43 @@ async def test_the_story_told_again_is_the_story_that_was_told(
     again = again or await stage.watch(client)
     await again.ends()
     assert (again.names, again.text) == (client.names, client.text)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+async def test_calls_that_were_cut_off_are_told_again_as_far_as_they_came(
+    stage: Stage, model: Puppet, end: str
+) -> None:
+    """STEP-11: the first call is whole, the second is in its middle, the third was not told."""
+    stage.hire()
+    client = await stage.ask(tools=[F])
+    call = await model.called()
+    call.call('{"a": 1}', '{"b": ', '{"c": 3}')
+    await client._until(lambda: arguments(client) == '{"a": 1}{"b": ')
+    if end == "cancelled":
+        await stage.cancel(client)
+    else:
+        call.fail(UpstreamError("It broke."))
+    assert (await client.stops()).status == end
+    (step,) = await stage.steps(client)
+    assert isinstance(step.step_details, ToolCallsDetails)
+    shown = [
+        one.function.arguments
+        for one in step.step_details.tool_calls
+        if isinstance(one, FunctionToolCall)
+    ]
+    assert (step.status, shown) == (end, ['{"a": 1}', '{"b": '])
+    again = await stage.watch(client)
+    await again.ends()
+    assert arguments(again) == arguments(client) == '{"a": 1}{"b": '
+    assert again.events[-1].id == client.events[-1].id
+
+
+def arguments(client: Client) -> str:
+    """Return the arguments of all calls that the client was told of, joined."""
+    deltas = [one.data for one in client.events if isinstance(one.data, StepDelta)]
+    calls = [call for delta in deltas for call in delta.delta.step_details.tool_calls]
+    functions = (call.function for call in calls if isinstance(call, FunctionToolCallDelta))
+    return "".join(one.arguments for one in functions if isinstance(one.arguments, str))
 
 
 async def test_old_idempotency_keys_are_swept(stage: Stage, clock: ManualClock) -> None:

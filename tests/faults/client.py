@@ -239,7 +239,7 @@ class Reader:
 
     async def _take(self, connection: int, event: Event) -> None:
         self._note("event", connection, id=event.id, name=event.name, data=event.data)
-        self._seen += 1
+        self._seen += event.name != "error"
         self._last = event.id or self._last
         if event.name == "thread.run.created":
             self.run = f"/v1/threads/{event.data['thread_id']}/runs/{event.data['id']}"

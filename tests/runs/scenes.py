@@ -19,7 +19,7 @@ from understudy.runs.happenings import (
     ToolOutputsSubmitted,
 )
 from understudy.wire.objects.messages import Content
-from understudy.wire.objects.runs import LastError
+from understudy.wire.objects.runs import LastError, RunIncompleteReason
 from understudy.wire.objects.steps import CodeInterpreterToolCall, FileSearchToolCall, ToolCall
 
 from .playing import (
@@ -194,23 +194,28 @@ def _end(play: Play, number: int, turn: Turn) -> None:
 def _outcome(number: int, turn: Turn) -> Happening:
     # What was said before calls was committed when they began.
     content = () if turn.is_calling else turn.content
-    if turn.end == "cancel":
-        return Cancelled(content=content)
-    if turn.end == "expire":
-        return Expired(content=content)
-    if turn.end == "fail":
-        return Failed(error=LastError("server_error", "no"), content=content)
-    if turn.end == "cut":
-        return BudgetSpent(reason="max_completion_tokens", content=content, usage=SPENT)
-    if turn.is_calling:
-        return _called(number, turn)
+    calls = _calls(number, turn)
+    if turn.end != "done":
+        return _cut_off(turn.end, content, calls)
+    if turn.calls:
+        return FunctionsCalled(calls=calls, content=(), usage=SPENT)
+    if calls:
+        return HostedToolsRan(calls=calls, content=(), usage=SPENT)
     return Answered(content=content, usage=SPENT)
 
 
-def _called(number: int, turn: Turn) -> Happening:
-    hosted: list[ToolCall] = [*_searches(number, turn), *_cells(number, turn)]
-    if not turn.calls:
-        return HostedToolsRan(calls=tuple(hosted), content=(), usage=SPENT)
+def _cut_off(end: str, content: tuple[Content, ...], calls: tuple[ToolCall, ...]) -> Happening:
+    if end == "cancel":
+        return Cancelled(content=content, calls=calls)
+    if end == "expire":
+        return Expired(content=content, calls=calls)
+    if end == "fail":
+        return Failed(error=LastError("server_error", "no"), content=content, calls=calls)
+    reason: RunIncompleteReason = "max_completion_tokens"
+    return BudgetSpent(reason=reason, content=content, usage=SPENT, calls=calls)
+
+
+def _calls(number: int, turn: Turn) -> tuple[ToolCall, ...]:
     arguments = zip(_call_ids(number, turn), turn.calls, strict=True)
     calls = [function_call(one, arguments=text) for one, text in arguments]
-    return FunctionsCalled(calls=(*calls, *hosted), content=(), usage=SPENT)
+    return (*calls, *_searches(number, turn), *_cells(number, turn))

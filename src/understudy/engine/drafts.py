@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from understudy.runs.cells import joined_outputs
 from understudy.runs.citing import Citation
 from understudy.runs.code_arguments import CodeReader
 from understudy.runs.deltas import (
@@ -19,7 +20,7 @@ from understudy.runs.deltas import (
     text_delta,
 )
 from understudy.runs.linking import Link
-from understudy.wire.deltas import MessageDelta, StepDelta
+from understudy.wire.deltas import CellOutputDelta, MessageDelta, StepDelta
 from understudy.wire.objects.messages import (
     Annotation,
     Content,
@@ -33,7 +34,14 @@ from understudy.wire.objects.messages import (
     Text,
     TextContent,
 )
-from understudy.wire.objects.steps import FileSearchToolCall, FunctionCall, FunctionToolCall
+from understudy.wire.objects.steps import (
+    CodeInterpreterCall,
+    CodeInterpreterToolCall,
+    FileSearchToolCall,
+    FunctionCall,
+    FunctionToolCall,
+    ToolCall,
+)
 
 PartKind = Literal["text", "refusal"]
 
@@ -176,8 +184,16 @@ class CallDraft:
 
     def finished(self) -> FunctionToolCall:
         """Return the call with its arguments as the model wrote them."""
-        function = FunctionCall(name=self.name, arguments=self.arguments)
-        return FunctionToolCall(id=self.id, function=function)
+        return self._with(self.arguments)
+
+    def as_told(self) -> ToolCall:
+        """Return the call as far as clients were told of it."""
+        return self._with("".join(self._arguments[: self._told]))
+
+    def _with(self, arguments: str) -> FunctionToolCall:
+        return FunctionToolCall(
+            id=self.id, function=FunctionCall(name=self.name, arguments=arguments)
+        )
 
 
 class SearchCallDraft(CallDraft):
@@ -197,18 +213,24 @@ class SearchCallDraft(CallDraft):
         """Return nothing: clients do not see what is searched for."""
         return ""
 
+    def as_told(self) -> FileSearchToolCall:
+        """Return the beginning of the search."""
+        return self._begun
+
 
 class CodeCallDraft(CallDraft):
-    """A cell in the making: its code is told, as far as it can be read (STR-07)."""
+    """A cell in the making: its code is told, as far as it can be read, and its output (STR-07)."""
 
     has_output = True
 
-    __slots__ = ("_code", "_reader")
+    __slots__ = ("_code", "_outputs", "_reader", "_told_code")
 
     def __init__(self, call_id: str, name: str) -> None:
         super().__init__(call_id, name)
         self._reader = CodeReader()
         self._code: list[str] = []
+        self._told_code: list[str] = []
+        self._outputs: list[CellOutputDelta] = []
 
     def add(self, piece: str) -> None:
         """Add a piece of the arguments."""
@@ -226,7 +248,18 @@ class CodeCallDraft(CallDraft):
     def untold(self) -> str:
         """Return the code that has not been told yet; from now on it has been."""
         code, self._code = "".join(self._code), []
+        self._told_code.append(code)
         return code
+
+    def take_output(self, output: CellOutputDelta) -> None:
+        """Add a piece of what comes out of the cell; it is being told."""
+        self._outputs.append(output)
+
+    def as_told(self) -> CodeInterpreterToolCall:
+        """Return the cell with the code and the output that clients were told."""
+        outputs = joined_outputs(self._outputs)
+        cell = CodeInterpreterCall(input="".join(self._told_code), outputs=outputs)
+        return CodeInterpreterToolCall(id=self.id, code_interpreter=cell)
 
     def delta(self, step_id: str, index: int, piece: str) -> StepDelta:
         """Return the delta that tells a piece of the code."""

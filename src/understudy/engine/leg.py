@@ -33,6 +33,7 @@ from understudy.tools.base import ToolFailed
 from understudy.upstream.base import ModelRequest
 from understudy.wire.objects.messages import Content
 from understudy.wire.objects.runs import LastError
+from understudy.wire.objects.steps import ToolCall
 
 log = structlog.get_logger("understudy.engine")
 
@@ -120,7 +121,7 @@ class Leg:
         if self._interrupted:
             return None
         if self._limit is not None and self._limit.expired():
-            return Expired(content=self._content)
+            return Expired(content=self._content, calls=self._calls)
         log.error("leg_timed_out", run_id=self._run_id, exc_info=error)
         return self._failed("server_error", SORRY)
 
@@ -196,7 +197,7 @@ class Leg:
         if happening is not None and await self._happened(happening):
             return
         if await self._hold.see_again() and self._hold.state.run.status == "cancelling":
-            await self._happened(Cancelled(content=self._content))
+            await self._happened(Cancelled(content=self._content, calls=self._calls))
         else:
             self._hold.forget()
 
@@ -209,11 +210,15 @@ class Leg:
 
     def _failed(self, code: str, message: str) -> Failed:
         error = LastError(code=code, message=message)  # type: ignore[arg-type]
-        return Failed(error=error, content=self._content)
+        return Failed(error=error, content=self._content, calls=self._calls)
 
     @property
     def _content(self) -> tuple[Content, ...]:
         return self._turn.content if self._turn else ()
+
+    @property
+    def _calls(self) -> tuple[ToolCall, ...]:
+        return self._turn.calls if self._turn else ()
 
     @property
     def _run_id(self) -> str:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from itertools import pairwise
 
-from understudy.engine.drafts import CallDraft, MessageDraft, PartKind
+from understudy.engine.drafts import CallDraft, CodeCallDraft, MessageDraft, PartKind
 from understudy.engine.hold import Hold
 from understudy.engine.toolbox import Toolbox
 from understudy.ids import new_id
@@ -44,6 +44,7 @@ from understudy.upstream.base import (
 from understudy.upstream.base import Usage as ModelUsage
 from understudy.wire.deltas import CellOutputDelta, MessageDelta, StepDelta
 from understudy.wire.objects.messages import Content
+from understudy.wire.objects.runs import RunIncompleteReason
 from understudy.wire.objects.steps import FunctionToolCall, RunStep, ToolCall
 from understudy.wire.objects.usage import CompletionTokensDetails, PromptTokenDetails, Usage
 
@@ -61,7 +62,7 @@ class Turn:
         self._message: MessageDraft | None = None
         self._calls: list[CallDraft] = []
         self._telling = 0
-        self._finished = 0
+        self._finished: list[ToolCall] = []
         self._step_id: str | None = None
         self._step_resumed = False
         self._has_spoken = _spoke_before_calls(hold.state)
@@ -89,32 +90,39 @@ class Turn:
         """Return what the turn amounts to, once the hosted tools that it calls have run."""
         usage = self._counted()
         if self._reason == "content_filter":
-            return BudgetSpent(reason="content_filter", content=self.content, usage=usage)
+            return self._budget_spent("content_filter", usage)
         if self._reason == "length":
-            return BudgetSpent(reason="max_completion_tokens", content=self.content, usage=usage)
+            return self._budget_spent("max_completion_tokens", usage)
         if not self._calls:
             return Answered(content=self.content, usage=usage)
-        calls = await self._finished_calls()
+        calls = await self._let_tools_work()
         if any(isinstance(call, FunctionToolCall) for call in calls):
             return FunctionsCalled(calls=calls, content=self.content, usage=usage)
         return HostedToolsRan(calls=calls, content=self.content, usage=usage)
 
-    async def _finished_calls(self) -> tuple[ToolCall, ...]:
+    def _budget_spent(self, reason: RunIncompleteReason, usage: Usage) -> BudgetSpent:
+        return BudgetSpent(reason=reason, content=self.content, usage=usage, calls=self.calls)
+
+    async def _let_tools_work(self) -> tuple[ToolCall, ...]:
         """Let the hosted tools work, one after the other; a cell comes to its output this way."""
-        calls: list[ToolCall] = []
         finished = self._toolbox.finished(self._calls, self._hold.state, self._tell_output)
         async with aclosing(finished):
             async for call in finished:
-                calls.append(call)
-                self._finished = len(calls)
+                self._finished.append(call)
                 self._tell_calls(to_the_end=True)
                 self._hold.flush()
-        return tuple(calls)
+        return tuple(self._finished)
 
     @property
     def content(self) -> tuple[Content, ...]:
         """Return the open message as far as it is written."""
         return self._message.content() if self._message else ()
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """Return the calls of the open step as far as clients were told of them."""
+        begun = (call for call in self._calls[len(self._finished) :] if call.is_announced)
+        return (*self._finished, *(call.as_told() for call in begun))
 
     async def _take(self, event: ModelEvent) -> None:
         if type(event) is TextDelta:
@@ -208,7 +216,7 @@ class Turn:
             if is_over:
                 call.close()
             self._tell_call(self._telling, call)
-            if is_last or not is_over or (call.has_output and self._telling >= self._finished):
+            if is_last or not is_over or (call.has_output and self._telling >= len(self._finished)):
                 return
             self._telling += 1
 
@@ -225,6 +233,9 @@ class Turn:
     def _tell_output(self, index: int, output: CellOutputDelta) -> None:
         """Tell what comes out of a cell while it runs."""
         assert self._step_id is not None
+        cell = self._calls[index]
+        assert isinstance(cell, CodeCallDraft)
+        cell.take_output(output)
         piece = output_delta(self._step_id, index, output)
         self._tell_step(piece, width_of_output(output))
         self._hold.flush()

@@ -51,6 +51,17 @@ class CellOutputs:
         return [LogsOutput("".join(one)) if isinstance(one, list) else one for one in self._outputs]
 
 
+def joined_outputs(deltas: Iterable[CellOutputDelta]) -> list[CellOutput]:
+    """Return the outputs that these deltas tell."""
+    outputs = CellOutputs()
+    for delta in deltas:
+        if isinstance(delta, LogsOutputDelta):
+            outputs.add_text(delta.logs)
+        else:
+            outputs.add_image(delta.image.file_id)
+    return outputs.whole
+
+
 def output_pieces(outputs: Iterable[CellOutput]) -> Iterable[tuple[CellOutputDelta, int]]:
     """Yield each output whole as one delta, with its width."""
     for index, output in enumerate(outputs):

@@ -76,6 +76,7 @@ class BudgetSpent(Happening, frozen=True, kw_only=True):
     reason: RunIncompleteReason
     content: tuple[Content, ...]
     usage: Usage | None
+    calls: tuple[ToolCall, ...] = ()
 
 
 class ToolOutputsSubmitted(Happening, frozen=True, kw_only=True):
@@ -91,10 +92,12 @@ class CancelRequested(Happening, frozen=True, kw_only=True):
 class Cancelled(Happening, frozen=True, kw_only=True):
     """The work has stopped (RUN-18). ``content`` is what the open message holds (MSG-14).
 
-    ``unheld`` as for Expired.
+    ``calls`` are those of the open step, as far as clients were told of them. ``unheld`` as for
+    Expired.
     """
 
     content: tuple[Content, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
     unheld: bool = False
 
 
@@ -106,6 +109,7 @@ class Expired(Happening, frozen=True, kw_only=True):
     """
 
     content: tuple[Content, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
     unheld: bool = False
 
 
@@ -114,3 +118,4 @@ class Failed(Happening, frozen=True, kw_only=True):
 
     error: LastError
     content: tuple[Content, ...] = ()
+    calls: tuple[ToolCall, ...] = ()

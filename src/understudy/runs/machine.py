@@ -152,13 +152,21 @@ class _Draft:
         self.messages.append(ended)
         self.emit("thread.message.incomplete", ended)
 
-    def complete_steps(self, usage: Usage) -> None:
+    def complete_steps(self, usage: Usage, calls: tuple[ToolCall, ...] = ()) -> None:
         """Complete what is open; the tokens of a turn are counted once, on its last step."""
         *others, last = self.state.open_steps or (None,)
         for step in others:
             self.end_step(step, "completed", completed_at=self.now, usage=Usage())
         if last is not None:
-            self.end_step(last, "completed", completed_at=self.now, usage=usage)
+            step = with_calls(last, calls)
+            self.end_step(step, "completed", completed_at=self.now, usage=usage)
+
+    def cut_steps_short(
+        self, status: StepStatus, calls: tuple[ToolCall, ...], **fields: Any
+    ) -> None:
+        """Keep what there is of the open calls, as of an open message."""
+        for step in self.state.open_steps:
+            self.end_step(with_calls(step, calls), status, **fields)
 
     def complete_message_step(self) -> None:
         """Complete the step of a message whose turn goes on with calls, which bear the tokens."""
@@ -190,6 +198,13 @@ class _Draft:
         total = self.state.usage + (usage or Usage())
         self.pending_usage = None
         self.emit_run(expires_at=None, required_action=None, usage=total, **fields)
+
+
+def with_calls(step: RunStep, calls: tuple[ToolCall, ...]) -> RunStep:
+    """Return the step with the calls that were told; the client's calls stand in it already."""
+    if step.type != "tool_calls" or not calls:
+        return step
+    return replace(step, step_details=ToolCallsDetails(tool_calls=[*calls]))
 
 
 def _claimed(draft: _Draft, happening: h.Claimed) -> None:
@@ -301,7 +316,7 @@ def _budget_spent(draft: _Draft, happening: h.BudgetSpent) -> None:
         "content_filter" if happening.reason == "content_filter" else "max_tokens"
     )
     draft.cut_message_short(reason, happening.content)
-    draft.complete_steps(happening.usage or Usage())
+    draft.complete_steps(happening.usage or Usage(), happening.calls)
     draft.end_run(
         happening.usage,
         completed_at=draft.now,
@@ -323,8 +338,7 @@ def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:
     draft.attempt += happening.unheld
     draft.emit("thread.run.cancelling", draft.state.run)
     draft.cut_message_short("run_cancelled", happening.content)
-    for step in draft.state.open_steps:
-        draft.end_step(step, "cancelled", cancelled_at=draft.now)
+    draft.cut_steps_short("cancelled", happening.calls, cancelled_at=draft.now)
     draft.end_run(cancelled_at=draft.now)
 
 
@@ -334,8 +348,7 @@ def _expired(draft: _Draft, happening: h.Expired) -> None:
         return
     draft.attempt += happening.unheld
     draft.cut_message_short("run_expired", happening.content)
-    for step in draft.state.open_steps:
-        draft.end_step(step, "expired", expired_at=draft.now)
+    draft.cut_steps_short("expired", happening.calls, expired_at=draft.now)
     draft.end_run()
 
 
@@ -346,8 +359,7 @@ def _failed(draft: _Draft, happening: h.Failed) -> None:
     step_error = (
         error if error.code != "invalid_prompt" else LastError("server_error", error.message)
     )
-    for step in draft.state.open_steps:
-        draft.end_step(step, "failed", failed_at=draft.now, last_error=step_error)
+    draft.cut_steps_short("failed", happening.calls, failed_at=draft.now, last_error=step_error)
     draft.end_run(failed_at=draft.now, last_error=error)
 
 

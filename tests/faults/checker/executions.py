@@ -1,7 +1,7 @@
 """What was done and recorded is not done again, and nobody writes after losing a lease."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .account import Account, Call, Violation, job_of, text_of
@@ -104,17 +104,21 @@ def the_last_one_writes(account: Account) -> Iterator[Violation]:
     for line in account.of("final"):
         messages = {one["run_id"]: one for one in line["messages"] if one["run_id"]}
         for run in line["runs"]:
-            asked = account.calls_of.get(job_of(run), ())
-            calls = [call for call in asked if call.text and call.line["n"] not in excused]
-            if run["status"] == "completed" and calls and run["id"] in messages:
-                yield from _written_by_last(run, calls, messages[run["id"]], line["n"])
+            calls = [call for call in account.calls_of.get(job_of(run), ()) if call.text]
+            if run["status"] != "completed" or not calls or run["id"] not in messages:
+                continue
+            written = text_of(messages[run["id"]])
+            if written not in _last_words(calls, excused):
+                what = f"{run['id']} was told {calls[-1].text!r} at last and wrote {written!r}"
+                yield Violation("the last one writes", what, line["n"])
 
 
-def _written_by_last(run: Any, calls: list[Call], message: Any, n: int) -> Iterator[Violation]:
-    written = text_of(message)
-    if written != calls[-1].text:
-        what = f"{run['id']} was told {calls[-1].text!r} at last and wrote {written!r}"
-        yield Violation("the last one writes", what, n)
+def _last_words(calls: Sequence[Call], excused: frozenset[int]) -> Iterator[str]:
+    """Yield what the last one was told, and those before it if it may have been replaced."""
+    for call in reversed(calls):
+        yield call.text
+        if call.line["n"] not in excused:
+            return
 
 
 def attempts_rise(account: Account) -> Iterator[Violation]:

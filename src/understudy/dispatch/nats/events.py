@@ -8,6 +8,7 @@ from understudy.dispatch.nats.continuity import Continuity, Trust
 from understudy.dispatch.nats.history import History
 from understudy.dispatch.nats.listener import NatsSubscription
 from understudy.dispatch.nats.outbox import Outbox
+from understudy.dispatch.nats.parcel import Parcel
 from understudy.dispatch.nats.subjects import Subjects
 from understudy.dispatch.nats.unsettled import Unsettled
 from understudy.wire.events import EventId, RunEvent
@@ -26,10 +27,16 @@ class Events:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def publish(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
-        """Tell the run's listeners, with the next turn of the event loop."""
-        if events:
-            self._outbox.put(run_id, events, after)
-            self._unsettled.take(run_id, events, after)
+        """Tell the run's listeners: those of this process now, the others in a moment.
+
+        Whoever creates a run here is told so even while NATS is away.
+        """
+        if not events:
+            return
+        self._outbox.put(run_id, events, after)
+        self._unsettled.take(run_id, events, after)
+        for listener in self._listeners.get(run_id, ()):
+            listener.take(Parcel(after, events))
 
     def forget(self, run_id: str) -> None:
         """Others tell of this run from now on."""

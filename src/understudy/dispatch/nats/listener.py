@@ -88,7 +88,12 @@ class NatsSubscription:
     async def hear(self, message: Msg) -> None:
         """Take a message from the subject."""
         parcel = read(message)
-        if parcel is None or self._closed:
+        if parcel is not None:
+            self.take(parcel)
+
+    def take(self, parcel: Parcel) -> None:
+        """Tell what follows, and hold it back while something is missing."""
+        if self._closed:
             return
         if self._held is None:
             self._take(parcel)
