@@ -1,6 +1,6 @@
 """Two API processes and three workers under load, while everything beneath and beside them fails.
 
-A longer run is made by hand: ``python -m tests.faults --mode cluster --minutes 10``.
+A longer run is made by hand: ``python -m tests.faults --mode cluster --minutes 10 --at-once 2``.
 """
 
 import asyncio
@@ -41,7 +41,8 @@ KINDS_AT_LEAST = {
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_in_a_cluster(tmp_path: Path) -> None:
-    history = asyncio.run(Campaign(cluster, SEED, SECONDS).run(tmp_path))
+    campaign = Campaign(cluster, SEED, SECONDS, faults_at_once=2)
+    history = asyncio.run(campaign.run(tmp_path))
     words, is_good = verdict(history)
     assert is_good, words
     seen = tally(load(history))
