@@ -1,13 +1,16 @@
 """What goes wrong in a store, told in one clear sentence."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from obstore.store import S3Store
 
-from understudy.files.object_store import ObjectStoreFiles
+from understudy.files import object_store
+from understudy.files.object_store import WELL_FOR_SECONDS, ObjectStoreFiles
 from understudy.files.opening import files_from
 
 from .places import Bucket
@@ -94,3 +97,19 @@ async def test_a_delete_removes_what_a_killed_write_left(tmp_path: Path) -> None
     kept.rename(left)  # as if nobody had been alive to give it back
     await files.delete("part_a")
     assert entries(tmp_path) == []
+
+
+async def test_what_has_just_worked_is_believed_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Probes ask every few seconds, of each process; a bucket is paid by the request."""
+    folder = tmp_path / "files"
+    files = files_from(str(folder))
+    await files.check()
+    folder.rmdir()
+    folder.write_text("a file where the folder was")
+    await files.check()
+    later = time.monotonic() + WELL_FOR_SECONDS
+    monkeypatch.setattr(object_store, "time", SimpleNamespace(monotonic=lambda: later))
+    with pytest.raises(OSError, match=f"^Files in {folder}: .+"):
+        await files.check()

@@ -9,6 +9,7 @@ both ends, the good one and the bad one, run as tasks that a cancelled caller do
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ PART_BYTES = 5 * 1024 * 1024
 PARTS_IN_FLIGHT = 2
 READ_BYTES = 256 * 1024
 CHECK_TIMEOUT_SECONDS = 10.0
+WELL_FOR_SECONDS = 10.0
 
 
 class ObjectStoreFiles:
@@ -39,6 +41,7 @@ class ObjectStoreFiles:
         self._store = store
         self._name = name
         self._endings: set[asyncio.Task[None]] = set()
+        self._well_until = 0.0
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> int:
         """Store the chunks under the key, all or nothing, and return their size in bytes."""
@@ -70,12 +73,18 @@ class ObjectStoreFiles:
             (self._store.prefix / f"{key}#1").unlink(missing_ok=True)
 
     async def check(self) -> None:
-        """Write a small object and remove it again; OSError when that does not work in time."""
+        """Write a small object and remove it again; OSError when that does not work in time.
+
+        What has just worked is believed: probes ask often, and a bucket is paid by the request.
+        """
+        if time.monotonic() < self._well_until:
+            return
         key = f"check-{secrets.token_hex(8)}"
         with self._translated():
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 await obstore.put_async(self._store, key, bytes(4096))
                 await obstore.delete_async(self._store, key)
+        self._well_until = time.monotonic() + WELL_FOR_SECONDS
 
     def _open_writer(self, key: str) -> "AsyncWritableFile":
         with self._translated():

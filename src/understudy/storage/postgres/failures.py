@@ -1,5 +1,7 @@
 """What can go wrong between here and the server, and what callers are told of it."""
 
+import time
+
 import asyncpg
 import structlog
 
@@ -21,9 +23,35 @@ LOST = (
 VICTIM = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 
+# While the database is away every request fails, with the same words.
+QUIET_SECONDS = 5.0
+CAUSES_MAX = 100
+
+
+class _Log:
+    """Tells each cause once, and for as long as it lasts how often, every few seconds."""
+
+    def __init__(self) -> None:
+        self._causes: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def tell(self, doing: str, cause: str) -> None:
+        now = time.monotonic()
+        told_at, untold = self._causes.get((doing, cause), (-QUIET_SECONDS, 0))
+        if now - told_at < QUIET_SECONDS:
+            self._causes[doing, cause] = (told_at, untold + 1)
+            return
+        if len(self._causes) >= CAUSES_MAX:
+            self._causes.clear()
+        self._causes[doing, cause] = (now, 0)
+        log.error("database_failed", doing=doing, cause=cause, times=untold + 1)
+
+
+_log = _Log()
+
+
 def unavailable(error: Exception, doing: str) -> Unavailable:
     """Return what callers are told of an error of the database; ``doing`` is read or written."""
-    log.error("database_failed", doing=doing, cause=described(error))
+    _log.tell(doing, described(error))
     refusal = Unavailable(f"The database cannot be {doing}. Try again; the log has the cause.")
     refusal.__cause__ = error
     return refusal
