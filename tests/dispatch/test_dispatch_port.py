@@ -124,8 +124,8 @@ async def test_a_late_listener_gets_the_whole_leg(dispatch: Dispatch) -> None:
     for number in range(200):
         dispatch.publish("run_1", [text("x", 4 + number)], EventId(1, 3 + number))
     listener = await dispatch.subscribe("run_1")
-    assert listener.opened_after == BEFORE
-    backlog = await listener.next(BOUND)
+    assert listener.opened_after in {None, BEFORE}  # or its reader looks at the rows first
+    backlog = await heard(listener, 2)
     assert (backlog[0], texts(backlog)) == (STARTED, "x" * 200)
     dispatch.publish("run_1", [text("y", 204)], EventId(1, 203))
     assert texts(await listener.next(BOUND)) == "y"

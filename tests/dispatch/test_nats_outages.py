@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
+import nats.errors
 import pytest
 
 from tests.services.nats import NatsServer, running
@@ -80,7 +81,7 @@ async def test_after_a_restart_everything_goes_on(
     await worker._events.flush()
     await worker.check()
     late = await api.subscribe("run_2")
-    assert late.opened_after == BEFORE
+    assert await heard(late, 1) == [STARTED]
 
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["with_data", "without_data"])
@@ -319,3 +320,38 @@ async def test_a_queue_that_has_lost_its_messages_delivers_again(
     await ready(api, worker)
     await api.offer("run_new", PROJECT)
     assert (await asyncio.wait_for(worker.next_offer(), BOUND)).run_id == "run_new"
+
+
+async def test_a_connection_that_is_lost_again_at_once_does_not_stop_the_return(
+    pair: Pair, own_nats_server: NatsServer
+) -> None:
+    """The second return finds the first one in the middle of making the streams."""
+    api, worker = pair
+    own_nats_server.stop()
+    await away(api, worker)
+    own_nats_server.forget()
+    own_nats_server.start()
+    for _ in range(3):
+        await asyncio.sleep(SOON)
+        with suppress(nats.errors.Error):
+            await api._connection.client.force_reconnect()
+    await ready(api, worker)
+    waiting = asyncio.create_task(worker.next_offer())
+    async with asyncio.timeout(BOUND):
+        while not waiting.done():
+            await api.offer("run_1", PROJECT)
+            await asyncio.wait([waiting], timeout=SOON)
+    assert waiting.result().run_id == "run_1"
+
+
+async def test_text_goes_on_while_a_stream_that_does_not_answer_is_asked(pair: Pair) -> None:
+    api, worker = pair
+    listener = await api.subscribe("run_1")
+    await api.check()
+    worker.publish("run_1", [STARTED], BEFORE)
+    assert await heard(listener, 1) == [STARTED]
+    await api._connection.jetstream.delete_stream("understudy-events")
+    listener.look_back()
+    worker.publish("run_1", [text("one", 6)], STARTED.id)
+    async with asyncio.timeout(SOON * 50):
+        assert texts(await heard(listener, 1)) == "one"

@@ -57,6 +57,6 @@ def test_a_long_text_is_kept_in_few_pieces() -> None:
     unsettled.take("run_1", [STARTED], BEFORE)
     for place in range(10 * PIECES_MAX):
         unsettled.take("run_1", [text("x", 4 + place)], EventId(1, 3 + place))
-    assert len(unsettled._deltas["run_1"]) <= PIECES_MAX
+    assert len(unsettled._tails["run_1"].deltas) <= PIECES_MAX
     (parcel,) = parcels(unsettled)
     assert texts(parcel.events) == "x" * 10 * PIECES_MAX

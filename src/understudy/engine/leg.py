@@ -196,10 +196,14 @@ class Leg:
         """Commit the outcome; when the run has moved meanwhile, do what its rows ask for."""
         if happening is not None and await self._happened(happening):
             return
-        if await self._hold.see_again() and self._hold.state.run.status == "cancelling":
-            await self._happened(Cancelled(content=self._content, calls=self._calls))
-        else:
+        if not await self._cancelled():
             self._hold.forget()
+
+    async def _cancelled(self) -> bool:
+        """End the run if it is being cancelled and still this leg's; return whether it was."""
+        if not await self._hold.see_again() or self._hold.state.run.status != "cancelling":
+            return False
+        return await self._happened(Cancelled(content=self._content, calls=self._calls))
 
     async def _happened(self, happening: Happening) -> bool:
         try:

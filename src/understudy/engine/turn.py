@@ -7,12 +7,12 @@ charts (ANN-05).
 An earlier attempt may have left a message or a tool step open. They are written anew under the
 same ids, so that clients see one message and never two. A message that the earlier attempt had
 completed before its calls stays as it is: what the model says before its calls this time is held
-back, and told only if no calls come and it is the answer.
+back, and told only if no calls come and it is the answer. What it says behind a call is not told at
+all: a story has one place for what belongs to a step, right behind its beginning.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from itertools import pairwise
 
 from understudy.engine.drafts import CallDraft, CodeCallDraft, MessageDraft, PartKind
 from understudy.engine.hold import Hold
@@ -45,7 +45,7 @@ from understudy.upstream.base import Usage as ModelUsage
 from understudy.wire.deltas import CellOutputDelta, MessageDelta, StepDelta
 from understudy.wire.objects.messages import Content
 from understudy.wire.objects.runs import RunIncompleteReason
-from understudy.wire.objects.steps import FunctionToolCall, RunStep, ToolCall
+from understudy.wire.objects.steps import FunctionToolCall, ToolCall
 from understudy.wire.objects.usage import CompletionTokensDetails, PromptTokenDetails, Usage
 
 BYTES_PER_TOKEN = 4
@@ -65,7 +65,7 @@ class Turn:
         self._finished: list[ToolCall] = []
         self._step_id: str | None = None
         self._step_resumed = False
-        self._has_spoken = _spoke_before_calls(hold.state)
+        self._has_spoken = _has_open_calls(hold.state)
         self._held_back: list[tuple[PartKind, str]] = []
         self._usage: ModelUsage | None = None
         self._reason: FinishReason = "stop"
@@ -138,7 +138,7 @@ class Turn:
 
     async def _take_words(self, kind: PartKind, words: str) -> None:
         self._bytes_written += len(words.encode())
-        if self._has_spoken:
+        if self._has_spoken or self._step_id is not None:
             self._held_back.append((kind, words))
             return
         if self._marking is None:
@@ -277,14 +277,6 @@ class Turn:
         )
 
 
-def _spoke_before_calls(state: RunState) -> bool:
-    """Return whether an earlier attempt completed a message and then opened calls."""
-
-    def is_that(message_step: RunStep, tool_step: RunStep) -> bool:
-        return (
-            message_step.type == "message_creation"
-            and tool_step.type == "tool_calls"
-            and tool_step.status == "in_progress"
-        )
-
-    return any(is_that(one, two) for one, two in pairwise(state.steps))
+def _has_open_calls(state: RunState) -> bool:
+    """Return whether an earlier attempt had come to its calls: its words are told or never come."""
+    return any(step.type == "tool_calls" for step in state.open_steps)

@@ -156,10 +156,11 @@ class _Draft:
         """Complete what is open; the tokens of a turn are counted once, on its last step."""
         *others, last = self.state.open_steps or (None,)
         for step in others:
-            self.end_step(step, "completed", completed_at=self.now, usage=Usage())
+            ended = with_calls(step, calls)
+            self.end_step(ended, "completed", completed_at=self.now, usage=Usage())
         if last is not None:
-            step = with_calls(last, calls)
-            self.end_step(step, "completed", completed_at=self.now, usage=usage)
+            ended = with_calls(last, calls)
+            self.end_step(ended, "completed", completed_at=self.now, usage=usage)
 
     def cut_steps_short(
         self, status: StepStatus, calls: tuple[ToolCall, ...], **fields: Any

@@ -160,7 +160,8 @@ class CodeInterpreter:
 
     async def _has_run_before(self, use: ToolUse) -> bool:
         steps = await latest_steps(self._storage, use.project_id, use.run.thread_id)
-        return any(True for _ in calls(steps))
+        # A step that was cut off may show a cell that was written and never run.
+        return any(True for _ in calls(step for step in steps if step.status == "completed"))
 
 
 class _Cell:

@@ -1,5 +1,6 @@
 """The port, put together from its parts."""
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,7 +69,9 @@ class NatsDispatch:
         """Mistrust everything: NATS may have been started anew without its data."""
         self._offers.begin_again()
         self._control.begin_again()
-        await self._streams.restore()
+        self._events.send_all_to_rows()
+        # Whoever cancels this, because the connection was lost again, does not stop the making.
+        await asyncio.shield(self._streams.restore())
         # Told again when the stream is there: who hears nothing yet will find it in the stream.
         self._events.begin_again()
 

@@ -78,21 +78,28 @@ class Events:
         for listener in self._listeners.get(run_id, ()):
             listener.wake()
 
+    def send_all_to_rows(self) -> None:
+        """Have every listener look at the rows: all may have missed something."""
+        for listener in self._all_listeners():
+            listener.send_to_rows()
+
     def begin_again(self) -> None:
         """Tell again what may not have been heard, and look for what was missed."""
         for run_id, parcel in self._unsettled.parcels():
             self._outbox.put_again(run_id, parcel)
-        for listeners in self._listeners.values():
-            for listener in listeners:
-                listener.look_back()
+        for listener in self._all_listeners():
+            listener.look_back()
 
     async def close(self) -> None:
         """Send what is left, and let the listeners go."""
         await self._outbox.close()
-        for listener in [one for listeners in self._listeners.values() for one in listeners]:
+        for listener in self._all_listeners():
             listener.close()
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=CLOSE_SECONDS)
+
+    def _all_listeners(self) -> list[NatsSubscription]:
+        return [one for listeners in self._listeners.values() for one in listeners]
 
     def _leave(self, listener: NatsSubscription) -> None:
         listeners = self._listeners.get(listener.run_id, set())

@@ -25,6 +25,7 @@ READ_SECONDS = 4.0
 # the next try may be given to another.
 BEGIN_SECONDS = 1.0
 BEGIN_TRIES = 3
+QUIET_SECONDS = 5.0
 # The server removes a reader that was not removed, because its process died in the middle.
 ABANDONED_SECONDS = 10.0
 
@@ -37,6 +38,14 @@ class History:
         self._jetstream = jetstream
         self._subjects = subjects
         self._turns = asyncio.Semaphore(READERS_MAX)
+        self._quiet_until = 0.0
+
+    def complain(self, run_id: str, cause: Exception) -> None:
+        """Log that a run's events could not be read; of many that fail together, the first."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            log.warning("events_not_replayed", run_id=run_id, cause=repr(cause))
 
     async def read(self, run_id: str) -> list[Parcel]:
         """Return what is there of the run, oldest first.

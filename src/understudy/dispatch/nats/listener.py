@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 
 import nats.errors
-import structlog
 from nats.aio.msg import Msg
 
 from understudy.dispatch.mailbox import Mailbox
@@ -21,8 +20,6 @@ from understudy.dispatch.nats.continuity import Continuity, Trust, Verdict, foot
 from understudy.dispatch.nats.history import History, read
 from understudy.dispatch.nats.parcel import Parcel
 from understudy.wire.events import STOPPING, EventId, RunEvent
-
-log = structlog.get_logger("understudy.dispatch")
 
 # What a reader may leave lying; texts are one event each by then, so this is far behind.
 UNREAD_MAX = 2_000
@@ -62,6 +59,9 @@ class NatsSubscription:
         self._catching_up: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._look_again_at = math.inf
+        self._has_begun = not looks_back
+        self._was_away = False
+        self._settles = False
         self._closed = False
 
     async def next(self, timeout_seconds: float) -> Sequence[RunEvent]:
@@ -85,6 +85,10 @@ class NatsSubscription:
         """Wake the reader, with what there is or nothing."""
         self._mailbox.push(())
 
+    def send_to_rows(self) -> None:
+        """Have the reader look at the rows: something may have been missed."""
+        self._mailbox.send_to_rows()
+
     async def hear(self, message: Msg) -> None:
         """Take a message from the subject."""
         parcel = read(message)
@@ -95,10 +99,16 @@ class NatsSubscription:
         """Tell what follows, and hold it back while something is missing."""
         if self._closed:
             return
-        if self._held is None:
+        if self._held is None or self._goes_on(parcel):
             self._take(parcel)
         elif len(self._held) < HELD_MAX:
             self._held.append(parcel)
+
+    def _goes_on(self, parcel: Parcel) -> bool:
+        """Return whether it can be told while the stream is read: nothing is missing before it."""
+        if not self._has_begun or self._held or not parcel.events:
+            return False
+        return self._continuity.verdict(parcel) in {Verdict.FOLLOWS, Verdict.KNOWN}
 
     async def begin(self) -> None:
         """Read what the current leg has told so far; the reader gets it first."""
@@ -115,17 +125,20 @@ class NatsSubscription:
         if backlog.events:
             self.opened_after = backlog.opened_after
             self._push(backlog.events)
-        if not self._let_go():
+        self._has_begun = True
+        if self._was_away or not self._let_go():
             self._start_catching_up()
 
     def look_back(self) -> None:
-        """Look for what was missed, in the rows and in the stream: NATS has been away."""
-        self._mailbox.send_to_rows()
+        """Look for what was missed: NATS has been away."""
+        self._settles = True
         if self._held is None:
             self._hold_back(())
+        else:
+            self._was_away = True  # what is being read may never come
 
     def _hold_back(self, parcels: Sequence[Parcel]) -> None:
-        """Tell nothing new before what was missed."""
+        """Tell nothing that is behind a gap before what was missed."""
         self._held = [*parcels]
         self._start_catching_up()
 
@@ -133,16 +146,32 @@ class NatsSubscription:
         self._catching_up = asyncio.create_task(self._catch_up(), name="nats-catch-up")
 
     async def _catch_up(self) -> None:
-        """Fill the gap from the stream, which may be a moment behind what is heard."""
+        """Fill the gap from the stream, once more if the connection was lost meanwhile."""
+        while True:
+            self._was_away = False
+            filled = await self._fill()
+            if not self._was_away:
+                break
+            self._held = self._held or []
+        if not filled:
+            self._release()
+        if self._settles:
+            self._settles = False
+            self._look_again_at = min(self._look_again_at, self._loop.time() + SETTLED_SECONDS)
+        if self._look_again_at < math.inf:
+            self.wake()  # the reader has to come by before that
+
+    async def _fill(self) -> bool:
+        """Read the stream, which may be a moment behind what is heard, until no gap is left."""
         for pause in STREAM_BEHIND_SECONDS:
             await asyncio.sleep(pause)
             past = await self._past()
             if past is None:
-                break
+                return False
             self._take_past(past)
             if self._let_go():
-                return
-        self._release()
+                return True
+        return False
 
     def _take_past(self, past: Sequence[Parcel]) -> None:
         for parcel in past:
@@ -172,7 +201,7 @@ class NatsSubscription:
         except nats.errors.ConnectionReconnectingError:
             return None  # it is looked for when the connection is back
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            log.warning("events_not_replayed", run_id=self.run_id, cause=repr(error))
+            self._history.complain(self.run_id, error)
             self._look_again_at = self._loop.time() + LOOK_AGAIN_SECONDS
             return None
 

@@ -70,9 +70,8 @@ class Outbox:
 
     def put_again(self, run_id: str, parcel: Parcel) -> None:
         """Take what was sent before and may not have been heard."""
-        again = _Gathered(run_id, parcel.after, [*parcel.events], from_rows=parcel.from_rows)
-        self._waiting_events += len(again.events)
-        self._waiting.append(again)
+        events = [*parcel.events]
+        self._waiting.append(_Gathered(run_id, parcel.after, events, from_rows=parcel.from_rows))
         self._something.set()
         self._all_sent.clear()
 
@@ -113,19 +112,23 @@ class Outbox:
             self._dropping = False
 
     def _parcels(self, gathered: _Gathered) -> Sequence[bytes]:
-        """Return one message, or one for each event when together they are too large."""
+        """Return one message, or several when one would be too large."""
         events = merged(gathered.events) if len(gathered.events) > 1 else gathered.events
-        whole = encode(Parcel(gathered.after, events, from_rows=gathered.from_rows))
-        if len(whole) <= self._client.max_payload:
-            return (whole,)
-        befores = [gathered.after, *(event.id for event in events)]
-        return [self._alone(*pair) for pair in zip(befores, events, strict=False)]
+        return self._fitting(Parcel(gathered.after, events, from_rows=gathered.from_rows))
 
-    def _alone(self, before: EventId, event: RunEvent) -> bytes:
-        parcel = encode(Parcel(before, [event]))
-        if len(parcel) > self._client.max_payload and not event.width:
-            return encode(Parcel(before, only_in_rows=event.id))
-        return parcel
+    def _fitting(self, parcel: Parcel) -> list[bytes]:
+        whole = encode(parcel)
+        if len(whole) <= self._client.max_payload:
+            return [whole]
+        if len(parcel.events) == 1:
+            (event,) = parcel.events
+            return [whole if event.width else encode(Parcel(parcel.after, only_in_rows=event.id))]
+        half = len(parcel.events) // 2
+        first, second = parcel.events[:half], parcel.events[half:]
+        return [
+            *self._fitting(Parcel(parcel.after, first, from_rows=parcel.from_rows)),
+            *self._fitting(Parcel(first[-1].id, second)),
+        ]
 
     def _drop(self, run_id: str, cause: str) -> None:
         if not self._dropping:

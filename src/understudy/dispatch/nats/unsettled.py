@@ -14,15 +14,32 @@ from understudy.wire.events import EventId, RunEvent
 PIECES_MAX = 256
 
 
+class _Tail:
+    """Deltas behind a state, or behind the place where a leg took the run over."""
+
+    __slots__ = ("after", "deltas", "join_at")
+
+    def __init__(self, after: EventId, deltas: Sequence[RunEvent]) -> None:
+        self.after = after
+        self.deltas = [*deltas]
+        self.join_at = PIECES_MAX
+
+    def add(self, deltas: Sequence[RunEvent]) -> None:
+        self.deltas += deltas
+        if len(self.deltas) > self.join_at:
+            self.deltas = merged(self.deltas)
+            # What cannot be joined is not looked at again with each piece.
+            self.join_at = max(PIECES_MAX, 2 * len(self.deltas))
+
+
 class Unsettled:
     """Deltas by run, in order and without a hole."""
 
     def __init__(self) -> None:
-        self._after: dict[str, EventId] = {}
-        self._deltas: dict[str, list[RunEvent]] = {}
+        self._tails: dict[str, _Tail] = {}
 
     def __len__(self) -> int:
-        return len(self._deltas)
+        return len(self._tails)
 
     def take(self, run_id: str, events: Sequence[RunEvent], after: EventId) -> None:
         """Note what was told behind ``after``: a state settles everything before it."""
@@ -35,22 +52,18 @@ class Unsettled:
             self._add(run_id, events, after)
 
     def _add(self, run_id: str, deltas: Sequence[RunEvent], after: EventId) -> None:
-        known = self._deltas.get(run_id)
-        if known is None or known[-1].id != after:
+        known = self._tails.get(run_id)
+        if known is not None and known.deltas[-1].id == after:
+            known.add(deltas)
+        else:
             # The first ones behind a state, or of another leg, which begins at what the rows have.
-            self._after[run_id] = after
-            self._deltas[run_id] = [*deltas]
-            return
-        known += deltas
-        if len(known) > PIECES_MAX:
-            self._deltas[run_id] = merged(known)
+            self._tails[run_id] = _Tail(after, deltas)
 
     def forget(self, run_id: str) -> None:
         """The run is over, or in other hands."""
-        self._deltas.pop(run_id, None)
-        self._after.pop(run_id, None)
+        self._tails.pop(run_id, None)
 
     def parcels(self) -> Iterator[tuple[str, Parcel]]:
         """Yield by run what is unsettled now."""
-        for run_id, deltas in self._deltas.items():
-            yield run_id, Parcel(self._after[run_id], merged(deltas), from_rows=True)
+        for run_id, tail in self._tails.items():
+            yield run_id, Parcel(tail.after, merged(tail.deltas), from_rows=True)

@@ -1,5 +1,6 @@
 """What can go wrong between here and the server, and what callers are told of it."""
 
+import math
 import time
 
 import asyncpg
@@ -25,6 +26,7 @@ VICTIM = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.Loc
 
 # While the database is away every request fails, with the same words.
 QUIET_SECONDS = 5.0
+FORGOTTEN_SECONDS = 60.0
 CAUSES_MAX = 100
 
 
@@ -36,10 +38,12 @@ class _Log:
 
     def tell(self, doing: str, cause: str) -> None:
         now = time.monotonic()
-        told_at, untold = self._causes.get((doing, cause), (-QUIET_SECONDS, 0))
+        told_at, untold = self._causes.get((doing, cause), (-math.inf, 0))
         if now - told_at < QUIET_SECONDS:
             self._causes[doing, cause] = (told_at, untold + 1)
             return
+        if now - told_at > FORGOTTEN_SECONDS:
+            untold = 0  # those were of another outage
         if len(self._causes) >= CAUSES_MAX:
             self._causes.clear()
         self._causes[doing, cause] = (now, 0)
