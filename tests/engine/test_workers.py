@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from understudy.clock import ManualClock
+from understudy.engine.leg import Leg
 from understudy.engine.sweeper import FORGET_EVERY_SECONDS
 from understudy.engine.worker import Worker
 from understudy.errors import UpstreamError
@@ -195,6 +196,26 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(
         await worker.drain(BOUND)
     assert (await stage.run(client)).status == "in_progress"
     assert await stage.answers(client) == [""]
+
+
+async def test_a_successor_knows_what_was_written_until_it_claimed(
+    stage: Stage, model: Puppet, clock: ManualClock
+) -> None:
+    """The one before it was only slow, and wrote between the successor's look and its claim."""
+    stage.hire()
+    client = await stage.ask()
+    slow = await model.called()
+    clock.advance(LEASE_SECONDS + 1)
+    seen = await stage.record(client)
+    slow.say("Hel")
+    await client.reads("Hel")
+    until = clock.now() + LEASE_SECONDS
+    leg = Leg(seen, stage.ports, stage.tools, lease_until=until)
+    assert await leg.claim()
+    state = (await stage.record(client)).state
+    assert state.open_message is not None
+    assert leg._hold.state == state
+    assert (state.attempt, state.position > seen.state.position) == (2, True)
 
 
 async def test_leases_are_kept_alive_while_the_model_is_slow(tmp_path: Path, model: Puppet) -> None:

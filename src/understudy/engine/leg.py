@@ -54,6 +54,7 @@ class Leg:
         self._tools = tools
         self._lease_seconds = ports.settings.lease_seconds
         self._lease_until = lease_until
+        self._takes_over = record.lease_until is not None
         self._turn: Turn | None = None
         self._limit: asyncio.Timeout | None = None
         self._interrupted = False
@@ -77,8 +78,12 @@ class Leg:
 
     async def claim(self) -> bool:
         """Take the run, unless somebody else was faster or it has nothing to do any more."""
-        self.has_claimed = await self._happened(Claimed(lease_until=self._lease_until))
-        return self.has_claimed
+        claimed = await self._happened(Claimed(lease_until=self._lease_until))
+        if claimed and self._takes_over:
+            # Whoever had it may have written between our look and our claim, and cannot any more.
+            claimed = await self._hold.see_again()
+        self.has_claimed = claimed
+        return claimed
 
     def prolong(self, lease_until: float) -> None:
         """Note that the lease in the row lasts until then."""
