@@ -15,6 +15,7 @@ from types import MappingProxyType
 import psutil
 
 from bench.target import Target
+from tests.services.ports import free_port
 
 NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 READY_SECONDS_MAX = 60
@@ -96,7 +97,7 @@ def server(
     settings: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[Running]:
     """Run Understudy on this data folder with the model attached, until the block ends."""
-    port = _free_port()
+    port = free_port()
     command = ["serve", "--host", "127.0.0.1", "--port", str(port)]
     with _listening(command, port, data, key, model_port, cores, settings) as running:
         yield running
@@ -105,7 +106,7 @@ def server(
 @contextmanager
 def worker(data: Path, model_port: int, settings: Mapping[str, str]) -> Iterator[Running]:
     """Run a worker with the model attached until the block ends; all it answers is its health."""
-    port = _free_port()
+    port = free_port()
     command = ["worker", "--health-port", str(port)]
     with _listening(command, port, data, "", model_port, None, settings) as running:
         yield running
@@ -143,13 +144,6 @@ def _start(
     command: Sequence[str], environment: dict[str, str], log: int
 ) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

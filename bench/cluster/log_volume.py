@@ -81,6 +81,7 @@ def _batches(new_id: NewId, times: Iterator[float], runs: int, size: int) -> Ite
 
 
 def _rows_of_run(new_id: NewId, seconds: float) -> Rows:
+    # Half a million runs are made in a minute; their ids have to lie as far apart as their times.
     with mock.patch.object(ids, "time", seconds.__float__):
         thread, run_id = new_id("thread"), new_id("run")
         messages, step = [new_id("msg"), new_id("msg")], new_id("step")

@@ -10,6 +10,7 @@ import pytest
 from tests.services.nats import NatsServer, running
 from understudy.dispatch.base import Subscription
 from understudy.dispatch.nats import NatsDispatch
+from understudy.dispatch.nats.offers import NatsOffer
 from understudy.dispatch.nats.outbox import WAITING_MAX
 from understudy.dispatch.nats.streams import Keeping
 from understudy.errors import Misconfigured, Unavailable
@@ -142,16 +143,21 @@ async def test_what_the_server_has_lost_can_be_offered_again(
     assert (await asyncio.wait_for(worker.next_offer(), BOUND)).run_id == "run_1"
 
 
+async def offered_until_taken(dispatch: NatsDispatch, waiting: asyncio.Task[NatsOffer]) -> str:
+    """Offer a run as the sweeper does, again and again; return the run that was taken."""
+    async with asyncio.timeout(BOUND):
+        while not waiting.done():
+            await dispatch.offer("run_1", PROJECT)
+            await asyncio.wait([waiting], timeout=SOON)
+    return waiting.result().run_id
+
+
 async def test_streams_that_were_deleted_under_us_are_made_again(pair: Pair) -> None:
     api, worker = pair
     waiting = asyncio.create_task(worker.next_offer())
     await asyncio.sleep(SOON)
     await api._connection.jetstream.delete_stream("understudy-offers")
-    async with asyncio.timeout(BOUND):
-        while not waiting.done():
-            await api.offer("run_1", PROJECT)
-            await asyncio.wait([waiting], timeout=SOON)
-    assert waiting.result().run_id == "run_1"
+    assert await offered_until_taken(api, waiting) == "run_1"
 
 
 async def test_a_connection_that_the_server_has_ended_is_opened_anew(pair: Pair) -> None:
@@ -337,11 +343,7 @@ async def test_a_connection_that_is_lost_again_at_once_does_not_stop_the_return(
             await api._connection.client.force_reconnect()
     await ready(api, worker)
     waiting = asyncio.create_task(worker.next_offer())
-    async with asyncio.timeout(BOUND):
-        while not waiting.done():
-            await api.offer("run_1", PROJECT)
-            await asyncio.wait([waiting], timeout=SOON)
-    assert waiting.result().run_id == "run_1"
+    assert await offered_until_taken(api, waiting) == "run_1"
 
 
 async def test_text_goes_on_while_a_stream_that_does_not_answer_is_asked(pair: Pair) -> None:
