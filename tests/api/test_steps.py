@@ -171,7 +171,7 @@ async def test_text_and_calls_of_one_turn_are_two_steps(house: House) -> None:
 
 
 async def test_text_behind_calls_of_one_turn(house: House) -> None:
-    """STEP-09, SDK-03: three steps, in the order of the model; tokens are counted once."""
+    """STEP-09, SDK-03, STR-10: steps in the order of the model; tokens are counted once."""
     stage = await on_stage(house, tools=FUNCTIONS)
     async with stage.opened() as stream:
         call = await stage.puppet.called()
@@ -180,6 +180,7 @@ async def test_text_behind_calls_of_one_turn(house: House) -> None:
         call.say("After.")
         call.end(reason="tool_calls")
         told = Accumulator().take_all([event async for event in stream])
+    assert told.text == "Before.After."
     run = told.final_run
     await stage.client.post(f"{stage.path_of(run)}/submit_tool_outputs", outputs("call_a"))
     call = await stage.puppet.called()
@@ -192,6 +193,18 @@ async def test_text_behind_calls_of_one_turn(house: House) -> None:
         *("message_creation", "tool_calls", "message_creation", "message_creation")
     ]
     assert texts(await stage.messages()) == ["Hello", "Before.", "After.", "Done."]
+
+
+async def test_white_space_behind_calls_is_no_message(house: House) -> None:
+    """Templates of open models put line breaks around calls; the hosted API never told any."""
+    stage = await on_stage(house, tools=FUNCTIONS)
+    run, call = await stage.begin()
+    call.call("call_a", "get_weather", "{}")
+    call.say("\n\n")
+    call.end(reason="tool_calls")
+    await stage.client.settled(run)
+    assert [step["type"] for step in await stage.steps(run)] == ["tool_calls"]
+    assert texts(await stage.messages()) == ["Hello"]
 
 
 @pytest.mark.parametrize(

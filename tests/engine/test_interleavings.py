@@ -353,7 +353,7 @@ class Interleavings(RuleBasedStateMachine):
                 id=new_id("call"), function=FunctionCall(name="f", arguments="{}")
             )
             hold.write_call(call)
-            happening = FunctionsCalled(calls=(call,), content=hold.content(), usage=SPENT)
+            happening = FunctionsCalled(calls=(call,), usage=SPENT)
             self.attempt(hold, happening)
 
     @precondition(lambda self: self.holds)
@@ -365,7 +365,7 @@ class Interleavings(RuleBasedStateMachine):
             search = FileSearchCall(query="what", place=1)
             call = FileSearchToolCall(id=new_id("call"), file_search=search)
             hold.write_search(call)
-            happening = HostedToolsRan(calls=(call,), content=hold.content(), usage=SPENT)
+            happening = HostedToolsRan(calls=(call,), usage=SPENT)
             self.attempt(hold, happening)
 
     @precondition(lambda self: self.holds)

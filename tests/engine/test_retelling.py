@@ -18,15 +18,9 @@ from msgspec.structs import replace
 
 from tests.runs.playing import (
     IMAGE,
-    SPENT,
-    Play,
     annotated,
     code_call,
-    function_call,
     piece,
-    said,
-    told_call,
-    told_text,
 )
 from tests.runs.scenes import pieces
 from understudy.clock import ManualClock
@@ -34,10 +28,9 @@ from understudy.engine.leg import Leg
 from understudy.operations.streams import follow
 from understudy.runs.cells import CellOutputs
 from understudy.runs.code_arguments import code_in
-from understudy.runs.happenings import BudgetSpent
 from understudy.runs.hosted import HostedType
 from understudy.runs.status import TERMINAL
-from understudy.runs.transcript import retell, unseen
+from understudy.runs.transcript import unseen
 from understudy.storage.records import RunHistory, Scope
 from understudy.tools.base import HostedTool, ToolFailed, ToolUse
 from understudy.upstream.base import (
@@ -412,19 +405,3 @@ def test_a_client_that_comes_back_is_told_the_rest(
     rest = [one for event in client.events if (one := unseen(event, at)) is not None]
     assert shares(again) == shares(rest)
     assert states(again) == states(rest)
-
-
-def test_calls_that_a_message_follows_are_kept_when_the_budget_is_spent() -> None:
-    """No turn tells a message behind its calls any more, but the machine admits it."""
-    call = function_call("call_1")
-    play = Play().until_calls()
-    told_call(play, "step_t1", 0, call, ["{}"])
-    play.start_message()
-    told_text(play, ["Hi"])
-    spent = BudgetSpent(
-        reason="max_completion_tokens", content=said("Hi"), usage=SPENT, calls=(call,)
-    )
-    play.happen(spent)
-    again = [*retell(play.story(), BEGINNING)]
-    assert shares(again) == shares(play.events)
-    assert states(again) == states(play.events)

@@ -215,11 +215,11 @@ class Play:
 
     def call(self, *calls: ToolCall) -> RunChange:
         """End the model's turn with these calls."""
-        return self.happen(FunctionsCalled(calls=calls, content=(), usage=SPENT))
+        return self.happen(FunctionsCalled(calls=calls, usage=SPENT))
 
     def search(self, *calls: FileSearchToolCall | CodeInterpreterToolCall) -> RunChange:
         """End the model's turn with these calls of hosted tools, which have been made."""
-        return self.happen(HostedToolsRan(calls=calls, content=(), usage=SPENT))
+        return self.happen(HostedToolsRan(calls=calls, usage=SPENT))
 
     def submit(self, **outputs: str) -> RunChange:
         """Let the client send outputs."""

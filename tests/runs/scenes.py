@@ -198,9 +198,9 @@ def _outcome(number: int, turn: Turn) -> Happening:
     if turn.end != "done":
         return _cut_off(turn.end, content, calls)
     if turn.calls:
-        return FunctionsCalled(calls=calls, content=(), usage=SPENT)
+        return FunctionsCalled(calls=calls, usage=SPENT)
     if calls:
-        return HostedToolsRan(calls=calls, content=(), usage=SPENT)
+        return HostedToolsRan(calls=calls, usage=SPENT)
     return Answered(content=content, usage=SPENT)
 
 

@@ -16,6 +16,7 @@ from understudy.runs.happenings import (
     FunctionsCalled,
     Happening,
     HostedToolsRan,
+    LastWords,
     MessageAbandoned,
 )
 from understudy.runs.state import RunChange
@@ -94,7 +95,7 @@ def test_a_claim_starts_the_run_and_its_next_attempt() -> None:
 def test_called_functions_ask_the_client_and_let_go_of_the_run() -> None:
     """RUN-12, STR-05: the deadline stays, usage is not shown yet, no step.completed."""
     play = Play().until_calls()
-    happening = FunctionsCalled(calls=(WEATHER, TIME), content=(), usage=SPENT)
+    happening = FunctionsCalled(calls=(WEATHER, TIME), usage=SPENT)
     fields, change = moved(play, happening)
     assert set(fields) == {"status", "required_action"}
     required = fields["required_action"].submit_tool_outputs.tool_calls
@@ -221,7 +222,7 @@ def test_usage_is_the_sum_over_all_steps() -> None:
     """RUN-36: 544 = 260 + 284."""
     play = Play().until_calls()
     first = usage(250, 10, cached=100)
-    play.happen(FunctionsCalled(calls=(WEATHER,), content=(), usage=first))
+    play.happen(FunctionsCalled(calls=(WEATHER,), usage=first))
     play.submit(call_1="x")
     play.claim()
     play.start_message()
@@ -448,19 +449,43 @@ def test_searches_complete_their_step_and_the_run_goes_on() -> None:
     assert play.answer("Hello").run.usage == SPENT + SPENT
 
 
-def test_text_behind_searches_is_completed_with_them() -> None:
+def test_words_behind_calls_are_a_whole_message() -> None:
+    """STR-10, STEP-09: it comes behind all that belongs to the calls, which bear the tokens."""
     play = Play().until_calls()
-    play.start_message()
-    calls = (search_call("call_1"),)
-    change = play.happen(HostedToolsRan(calls=calls, content=said("Wait."), usage=SPENT))
+    words = LastWords(message_id="msg_1", step_id="step_m1", content=said("Wait."))
+    before = play.state.position
+    change = play.happen(
+        HostedToolsRan(calls=(search_call("call_1"),), usage=SPENT, last_words=words)
+    )
     assert names(change.events) == [
+        "run.step.completed",
+        "run.step.created",
+        "run.step.in_progress",
+        "message.created",
+        "message.in_progress",
+        "message.delta",
         "message.completed",
         "run.step.completed",
-        "run.step.completed",
     ]
+    assert change.position == change.events[-1].position == before + 7 + len("Wait.")
     assert only_message(change).content == [*said("Wait.")]
-    assert [step.usage for step in change.steps] == [Usage(), SPENT]
+    assert [step.usage for step in change.steps] == [SPENT, Usage()]
+    assert [step.id for step in play.state.steps] == ["step_t1", "step_m1"]
     assert play.state.open_message is None
+
+
+def test_words_behind_functions_come_before_their_outputs_are_asked_for() -> None:
+    """STR-05: the run's state is the last event of the stream."""
+    play = Play().until_calls()
+    words = LastWords(message_id="msg_1", step_id="step_m1", content=said("Wait."))
+    change = play.happen(FunctionsCalled(calls=(WEATHER,), usage=SPENT, last_words=words))
+    assert names(change.events)[-3:] == [
+        "message.completed",
+        "run.step.completed",
+        "run.requires_action",
+    ]
+    assert [step.status for step in play.state.steps] == ["in_progress", "completed"]
+    assert play.state.usage == SPENT
 
 
 def test_a_turn_of_functions_and_searches_asks_for_the_outputs_of_the_functions() -> None:

@@ -27,7 +27,7 @@ def after_a_round(**fields: Any) -> Play:
     """Return a run whose first call used 200 and 300 tokens, and whose client has answered."""
     play = Play(**fields).until_calls()
     used = Usage(prompt_tokens=200, completion_tokens=300, total_tokens=500)
-    play.happen(FunctionsCalled(calls=(function_call("call_1"),), content=(), usage=used))
+    play.happen(FunctionsCalled(calls=(function_call("call_1"),), usage=used))
     play.submit(call_1="x")
     play.claim()
     return play

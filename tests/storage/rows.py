@@ -168,7 +168,7 @@ def functions_called() -> tuple[ToolCallsStarted, FunctionsCalled]:
     """Return a turn that ends with a call."""
     call = FunctionToolCall(id="call_1", function=FunctionCall(name="f", arguments="{}"))
     spent = Usage(prompt_tokens=3, completion_tokens=2, total_tokens=5)
-    called = FunctionsCalled(calls=(call,), content=(), usage=spent)
+    called = FunctionsCalled(calls=(call,), usage=spent)
     return ToolCallsStarted(step_id="step_t"), called
 
 

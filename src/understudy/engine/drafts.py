@@ -20,6 +20,7 @@ from understudy.runs.deltas import (
     text_delta,
 )
 from understudy.runs.linking import Link
+from understudy.runs.marking import Marked
 from understudy.wire.deltas import CellOutputDelta, MessageDelta, StepDelta
 from understudy.wire.objects.messages import (
     Annotation,
@@ -85,8 +86,16 @@ class MessageDraft:
         """Return the deltas of the charts."""
         return [image_delta(self.id, index, chart) for index, chart in enumerate(self._charts)]
 
-    def add(self, kind: PartKind, piece: str) -> MessageDelta:
-        """Add a piece and return its delta; another kind of content begins another part."""
+    def put(self, kind: PartKind, words: Marked) -> tuple[MessageDelta, int]:
+        """Add a piece; return its delta and how many positions it takes.
+
+        Another kind of content begins another part.
+        """
+        if isinstance(words, str):
+            return self._add(kind, words), len(words)
+        return self._annotate(words)
+
+    def _add(self, kind: PartKind, piece: str) -> MessageDelta:
         part = self._part(kind)
         begins = not part.length
         part.add(piece)
@@ -94,14 +103,15 @@ class MessageDraft:
             return text_delta(self.id, self._index, piece, first=begins)
         return refusal_delta(self.id, self._index, piece)
 
-    def annotate(self, mark: Citation | Link) -> MessageDelta:
-        """Add a marker or an address with its annotation and return their delta (ANN-02)."""
+    def _annotate(self, mark: Citation | Link) -> tuple[MessageDelta, int]:
+        """Add a marker or an address, with its annotation in the same delta (ANN-02)."""
         part = self._part("text")
         annotation = _annotation(mark, part.length)
         part.add(annotation.text)
         part.annotations.append(annotation)
         number = len(part.annotations) - 1
-        return annotated_delta(self.id, self._index, number, annotation)
+        delta = annotated_delta(self.id, self._index, number, annotation)
+        return delta, len(annotation.text)
 
     @property
     def _index(self) -> int:

@@ -7,8 +7,11 @@ charts (ANN-05).
 An earlier attempt may have left a message or a tool step open. They are written anew under the
 same ids, so that clients see one message and never two. A message that the earlier attempt had
 completed before its calls stays as it is: what the model says before its calls this time is held
-back, and told only if no calls come and it is the answer. What it says behind a call is not told at
-all: a story has one place for what belongs to a step, right behind its beginning.
+back, and told only if no calls come and it is the answer.
+
+What the model says behind a call is a message of its own, and is told whole when the calls have
+been made: a story has one place for what belongs to a step, right behind its beginning. White space
+there is none.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -19,7 +22,6 @@ from understudy.engine.hold import Hold
 from understudy.engine.toolbox import Toolbox
 from understudy.ids import new_id
 from understudy.runs.cells import charts, width_of_output
-from understudy.runs.citing import Citation
 from understudy.runs.deltas import output_delta, width_of_header, width_of_image
 from understudy.runs.happenings import (
     Answered,
@@ -27,10 +29,12 @@ from understudy.runs.happenings import (
     FunctionsCalled,
     Happening,
     HostedToolsRan,
+    LastWords,
     MessageAbandoned,
     MessageStarted,
     ToolCallsStarted,
 )
+from understudy.runs.machine import with_calls
 from understudy.runs.marking import Marked
 from understudy.runs.state import RunState
 from understudy.upstream.base import (
@@ -96,9 +100,10 @@ class Turn:
         if not self._calls:
             return Answered(content=self.content, usage=usage)
         calls = await self._let_tools_work()
+        words = self._last_words(calls)
         if any(isinstance(call, FunctionToolCall) for call in calls):
-            return FunctionsCalled(calls=calls, content=self.content, usage=usage)
-        return HostedToolsRan(calls=calls, content=self.content, usage=usage)
+            return FunctionsCalled(calls=calls, usage=usage, last_words=words)
+        return HostedToolsRan(calls=calls, usage=usage, last_words=words)
 
     def _budget_spent(self, reason: RunIncompleteReason, usage: Usage) -> BudgetSpent:
         return BudgetSpent(reason=reason, content=self.content, usage=usage, calls=self.calls)
@@ -112,6 +117,20 @@ class Turn:
                 self._tell_calls(to_the_end=True)
                 self._hold.flush()
         return tuple(self._finished)
+
+    def _last_words(self, calls: tuple[ToolCall, ...]) -> LastWords | None:
+        """Return what the model said behind these calls, if it is more than white space."""
+        if not "".join(words for _, words in self._held_back).strip():
+            return None
+        steps = self._hold.state.steps
+        with_outputs = (with_calls(s, calls) if s.id == self._step_id else s for s in steps)
+        message = MessageDraft(new_id("msg"), resumed=False, charts=charts(with_outputs))
+        for kind, words in self._held_back:
+            for each in self._marked(kind, words):
+                message.put(*each)
+        for each in self._text_left():
+            message.put(*each)
+        return LastWords(message_id=message.id, step_id=new_id("step"), content=message.content())
 
     @property
     def content(self) -> tuple[Content, ...]:
@@ -141,35 +160,34 @@ class Turn:
         if self._has_spoken or self._step_id is not None:
             self._held_back.append((kind, words))
             return
+        for each in self._marked(kind, words):
+            await self._write(*each)
+
+    def _marked(self, kind: PartKind, words: str) -> Iterable[tuple[PartKind, Marked]]:
         if self._marking is None:
-            await self._write(kind, words)
+            yield kind, words
         elif kind == "text":
-            await self._write_marked(self._marking.take(words))
+            yield from (("text", each) for each in self._marking.take(words))
         else:
-            await self._end_text()
-            await self._write(kind, words)
+            yield from self._text_left()
+            yield kind, words
 
-    async def _write(self, kind: PartKind, words: str) -> None:
+    def _text_left(self) -> Iterable[tuple[PartKind, Marked]]:
+        """Yield what looked like the beginning of a mark and was none."""
+        if self._marking is not None:
+            yield from (("text", each) for each in self._marking.end())
+
+    async def _write(self, kind: PartKind, words: Marked) -> None:
         message = self._message or await self._start_message()
-        self._tell_message(message.add(kind, words), len(words))
-
-    async def _write_marked(self, written: Iterable[Marked]) -> None:
-        for each in written:
-            if isinstance(each, str):
-                await self._write("text", each)
-            else:
-                message = self._message or await self._start_message()
-                width = len(each.marker if isinstance(each, Citation) else each.address)
-                self._tell_message(message.annotate(each), width)
+        self._tell_message(*message.put(kind, words))
 
     def _tell_message(self, piece: MessageDelta, width: int) -> None:
         assert self._message is not None
         self._hold.tell("thread.message.delta", piece, width, resumed=self._message.resumed)
 
     async def _end_text(self) -> None:
-        """Tell what looked like the beginning of a mark and was none."""
-        if self._marking is not None:
-            await self._write_marked(self._marking.end())
+        for each in self._text_left():
+            await self._write(*each)
 
     async def _tell_held_back(self) -> None:
         self._has_spoken = False
@@ -242,6 +260,7 @@ class Turn:
 
     async def _start_tool_step(self) -> None:
         await self._end_text()
+        self._held_back.clear()
         await self._abandon_left_message()
         left_open = next((s for s in self._hold.state.open_steps if s.type == "tool_calls"), None)
         if left_open is not None:

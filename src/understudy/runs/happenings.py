@@ -41,26 +41,31 @@ class ToolCallsStarted(Happening, frozen=True, kw_only=True):
     content: tuple[Content, ...] = ()
 
 
-class HostedToolsRan(Happening, frozen=True, kw_only=True):
-    """The model's turn ended with calls of hosted tools only, and these have done their work.
+class LastWords(Struct, frozen=True, kw_only=True):
+    """A message that the model wrote behind its calls, which hardly any model does."""
 
-    ``content`` is what it said after the first call, which hardly any model does.
-    """
+    message_id: str
+    step_id: str
+    content: tuple[Content, ...]
+
+
+class HostedToolsRan(Happening, frozen=True, kw_only=True):
+    """The model's turn ended with calls of hosted tools only, and these have done their work."""
 
     calls: tuple[ToolCall, ...]
-    content: tuple[Content, ...]
     usage: Usage
+    last_words: LastWords | None = None
 
 
 class FunctionsCalled(Happening, frozen=True, kw_only=True):
     """The model's turn ended with calls of the client's functions (RUN-12).
 
-    Calls of hosted tools among them have done their work already. ``content`` as before.
+    Calls of hosted tools among them have done their work already.
     """
 
     calls: tuple[ToolCall, ...]
-    content: tuple[Content, ...]
     usage: Usage
+    last_words: LastWords | None = None
 
 
 class Answered(Happening, frozen=True, kw_only=True):

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 
 from understudy.errors import NotAllowed
 from understudy.runs import happenings as h
+from understudy.runs.pieces import message_pieces
 from understudy.runs.state import RunChange, RunState
 from understudy.runs.status import TABLE
+from understudy.wire.deltas import MessageDelta
 from understudy.wire.events import FIRST_POSITION, EventName, RunEvent
 from understudy.wire.objects.messages import (
     Content,
@@ -87,8 +89,9 @@ class _Draft:
         self.attempt = state.attempt
         self.lease_until: float | None = 0.0
         self.pending_usage = state.pending_usage
-        self.steps: list[RunStep] = []
-        self.messages: list[Message] = []
+        self.position = state.position
+        self.steps: dict[str, RunStep] = {}
+        self.messages: dict[str, Message] = {}
         self.events: list[RunEvent] = []
 
     def change(self) -> RunChange:
@@ -97,18 +100,23 @@ class _Draft:
             expected_status=self.state.run.status,
             expected_attempt=self.state.attempt,
             attempt=self.attempt,
-            position=self.state.position + len(self.events),
+            position=self.position,
             deadline=self.state.deadline,
-            steps=tuple(self.steps),
-            messages=tuple(self.messages),
+            steps=tuple(self.steps.values()),
+            messages=tuple(self.messages.values()),
             events=tuple(self.events),
             pending_usage=self.pending_usage,
             lease_until=self.lease_until,
         )
 
-    def emit(self, name: EventName, data: Run | RunStep | Message) -> None:
-        position = self.state.position + len(self.events) + 1
-        self.events.append(RunEvent(attempt=self.attempt, position=position, name=name, data=data))
+    def emit(
+        self, name: EventName, data: Run | RunStep | Message | MessageDelta, width: int = 0
+    ) -> None:
+        self.position += width or 1
+        event = RunEvent(
+            attempt=self.attempt, position=self.position, name=name, data=data, width=width
+        )
+        self.events.append(event)
 
     def emit_run(self, **fields: Any) -> None:
         """Set fields of the run and tell its new status."""
@@ -116,7 +124,7 @@ class _Draft:
         self.emit(f"thread.run.{self.run.status}", self.run)  # type: ignore[arg-type]
 
     def start_step(self, step: RunStep) -> None:
-        self.steps.append(step)
+        self.steps[step.id] = step
         self.emit("thread.run.step.created", step)
         self.emit("thread.run.step.in_progress", step)
 
@@ -126,15 +134,34 @@ class _Draft:
             fields = {"usage": self.pending_usage} | fields
             self.pending_usage = None
         ended = replace(step, status=status, **fields)
-        self.steps.append(replace(ended, expires_at=None))
+        self.steps[step.id] = replace(ended, expires_at=None)
         self.emit(f"thread.run.step.{status}", ended)  # type: ignore[arg-type]
 
+    def start_message(self, message_id: str, step_id: str) -> tuple[Message, RunStep]:
+        details = MessageCreationDetails(message_creation=CreatedMessage(message_id))
+        step = self.new_step(step_id, details)
+        self.start_step(step)
+        message = Message(
+            id=message_id,
+            created_at=self.now,
+            assistant_id=self.run.assistant_id,
+            thread_id=self.run.thread_id,
+            run_id=self.run.id,
+            status="in_progress",
+            role="assistant",
+        )
+        self.messages[message_id] = message
+        self.emit("thread.message.created", message)
+        self.emit("thread.message.in_progress", message)
+        return message, step
+
     def complete_message(self, content: tuple[Content, ...]) -> None:
-        message = self.state.open_message
-        if message is None:
-            return
+        if self.state.open_message is not None:
+            self.end_message(self.state.open_message, content)
+
+    def end_message(self, message: Message, content: tuple[Content, ...]) -> None:
         ended = replace(message, status="completed", completed_at=self.now, content=list(content))
-        self.messages.append(ended)
+        self.messages[message.id] = ended
         self.emit("thread.message.completed", ended)
 
     def cut_message_short(self, reason: IncompleteReason, content: tuple[Content, ...]) -> None:
@@ -149,7 +176,7 @@ class _Draft:
             incomplete_at=self.now,
             content=list(content) or message.content,
         )
-        self.messages.append(ended)
+        self.messages[message.id] = ended
         self.emit("thread.message.incomplete", ended)
 
     def complete_steps(self, usage: Usage, calls: tuple[ToolCall, ...] = ()) -> None:
@@ -174,6 +201,16 @@ class _Draft:
         for step in self.state.open_steps:
             if step.type == "message_creation":
                 self.end_step(step, "completed", completed_at=self.now, usage=Usage())
+
+    def say(self, words: h.LastWords | None) -> None:
+        """Tell a whole message at once; the calls of its turn bear the tokens."""
+        if words is None:
+            return
+        message, step = self.start_message(words.message_id, words.step_id)
+        for delta, width in message_pieces(replace(message, content=list(words.content))):
+            self.emit("thread.message.delta", delta, width)
+        self.end_message(message, words.content)
+        self.end_step(step, "completed", completed_at=self.now, usage=Usage())
 
     def open_tool_steps(self) -> list[RunStep]:
         return [step for step in self.state.open_steps if step.type == "tool_calls"]
@@ -217,20 +254,7 @@ def _claimed(draft: _Draft, happening: h.Claimed) -> None:
 
 
 def _message_started(draft: _Draft, happening: h.MessageStarted) -> None:
-    details = MessageCreationDetails(message_creation=CreatedMessage(happening.message_id))
-    draft.start_step(draft.new_step(happening.step_id, details))
-    message = Message(
-        id=happening.message_id,
-        created_at=draft.now,
-        assistant_id=draft.run.assistant_id,
-        thread_id=draft.run.thread_id,
-        run_id=draft.run.id,
-        status="in_progress",
-        role="assistant",
-    )
-    draft.messages.append(message)
-    draft.emit("thread.message.created", message)
-    draft.emit("thread.message.in_progress", message)
+    draft.start_message(happening.message_id, happening.step_id)
 
 
 def _message_abandoned(draft: _Draft, happening: h.MessageAbandoned) -> None:
@@ -248,27 +272,18 @@ def _tool_calls_started(draft: _Draft, happening: h.ToolCallsStarted) -> None:
 
 def _hosted_tools_ran(draft: _Draft, happening: h.HostedToolsRan) -> None:
     """Complete the step with all that came of its calls; the same leg goes on (STEP-09)."""
-    draft.complete_message(happening.content)
-    draft.complete_message_step()
     for step in draft.open_tool_steps():
-        details = ToolCallsDetails(tool_calls=[*happening.calls])
-        draft.end_step(
-            step,
-            "completed",
-            completed_at=draft.now,
-            step_details=details,
-            usage=happening.usage,
-        )
+        ended = with_calls(step, happening.calls)
+        draft.end_step(ended, "completed", completed_at=draft.now, usage=happening.usage)
+    draft.say(happening.last_words)
 
 
 def _functions_called(draft: _Draft, happening: h.FunctionsCalled) -> None:
     """The step stays open until the outputs arrive (STEP-05), so it shows no usage yet."""
     draft.lease_until = None
-    draft.complete_message(happening.content)
-    draft.complete_message_step()
     for step in draft.open_tool_steps():
-        details = ToolCallsDetails(tool_calls=[*happening.calls])
-        draft.steps.append(replace(step, step_details=details))
+        draft.steps[step.id] = with_calls(step, happening.calls)
+    draft.say(happening.last_words)
     draft.pending_usage = happening.usage
     draft.emit_run(required_action=required_action(happening.calls))
 

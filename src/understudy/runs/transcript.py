@@ -11,41 +11,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from understudy.runs.cells import output_pieces
-from understudy.runs.deltas import (
-    annotated_delta,
-    arguments_delta,
-    call_delta,
-    code_call_delta,
-    code_delta,
-    cut,
-    image_delta,
-    output_delta,
-    refusal_delta,
-    search_delta,
-    text_delta,
-    width_of_header,
-    width_of_image,
-)
+from understudy.runs.deltas import cut
 from understudy.runs.journal import Entry
 from understudy.runs.machine import required_action
+from understudy.runs.pieces import MessagePieces, StepPieces, message_pieces, step_pieces
 from understudy.wire.events import EventId, RunEvent
-from understudy.wire.objects.messages import (
-    ImageFileContent,
-    Message,
-    RefusalContent,
-    Text,
-    TextContent,
-)
+from understudy.wire.objects.messages import Message
 from understudy.wire.objects.runs import Run
-from understudy.wire.objects.steps import (
-    CodeInterpreterCall,
-    CodeInterpreterToolCall,
-    FunctionToolCall,
-    RunStep,
-    ToolCall,
-    ToolCallsDetails,
-)
+from understudy.wire.objects.steps import RunStep, ToolCallsDetails
 from understudy.wire.objects.threads import Thread
 
 
@@ -178,9 +151,9 @@ def _deltas(story: Story, event: RunEvent, following: Entry | None) -> Iterator[
     attempt = following.attempt if following else event.attempt
     resumed = attempt != event.attempt
     if event.name == "thread.message.in_progress":
-        pieces = _message_pieces(story.messages[event.data.id])
+        pieces: MessagePieces | StepPieces = message_pieces(story.messages[event.data.id])
     elif event.name == "thread.run.step.in_progress":
-        pieces = _step_pieces(story.steps[event.data.id])
+        pieces = step_pieces(story.steps[event.data.id])
     else:
         return
     position = event.position
@@ -198,53 +171,3 @@ def _deltas(story: Story, event: RunEvent, following: Entry | None) -> Iterator[
 
 def _delta_name(event: RunEvent) -> Any:
     return event.name.replace(".in_progress", ".delta")
-
-
-def _message_pieces(message: Message) -> Iterator[tuple[Any, int]]:
-    for index, part in enumerate(message.content):
-        if isinstance(part, TextContent):
-            yield from _text_pieces(message.id, index, part.text)
-        elif isinstance(part, RefusalContent) and part.refusal:
-            yield refusal_delta(message.id, index, part.refusal), len(part.refusal)
-        elif isinstance(part, ImageFileContent):
-            yield image_delta(message.id, index, part.image_file.file_id), width_of_image
-
-
-def _text_pieces(message_id: str, index: int, text: Text) -> Iterator[tuple[Any, int]]:
-    """Yield plain text and citations in turn, each citation for itself, as they were told."""
-    told = 0
-    for number, annotation in enumerate(text.annotations):
-        plain = text.value[told : annotation.start_index]
-        if plain:
-            yield text_delta(message_id, index, plain, first=not told), len(plain)
-        yield annotated_delta(message_id, index, number, annotation), len(annotation.text)
-        told = annotation.end_index
-    plain = text.value[told:]
-    if plain:
-        yield text_delta(message_id, index, plain, first=not told), len(plain)
-
-
-def _step_pieces(step: RunStep) -> Iterator[tuple[Any, int]]:
-    if isinstance(step.step_details, ToolCallsDetails):
-        for index, call in enumerate(step.step_details.tool_calls):
-            yield from _call_pieces(step.id, index, call)
-
-
-def _call_pieces(step_id: str, index: int, call: ToolCall) -> Iterator[tuple[Any, int]]:
-    if isinstance(call, FunctionToolCall):
-        yield call_delta(step_id, index, call.id, call.function.name), width_of_header
-        if call.function.arguments:
-            arguments = call.function.arguments
-            yield arguments_delta(step_id, index, arguments), len(arguments)
-    elif isinstance(call, CodeInterpreterToolCall):
-        yield code_call_delta(step_id, index, call.id), width_of_header
-        yield from _cell_pieces(step_id, index, call.code_interpreter)
-    else:
-        yield search_delta(step_id, index, call), width_of_header
-
-
-def _cell_pieces(step_id: str, index: int, cell: CodeInterpreterCall) -> Iterator[tuple[Any, int]]:
-    if cell.input:
-        yield code_delta(step_id, index, cell.input), len(cell.input)
-    for output, width in output_pieces(cell.outputs):
-        yield output_delta(step_id, index, output), width
