@@ -23,6 +23,7 @@ from understudy.engine.toolbox import Toolbox
 from understudy.ids import new_id
 from understudy.runs.cells import charts, width_of_output
 from understudy.runs.deltas import output_delta, width_of_header, width_of_image
+from understudy.runs.draft import with_calls
 from understudy.runs.happenings import (
     Answered,
     BudgetSpent,
@@ -34,7 +35,6 @@ from understudy.runs.happenings import (
     MessageStarted,
     ToolCallsStarted,
 )
-from understudy.runs.machine import with_calls
 from understudy.runs.marking import Marked
 from understudy.runs.state import RunState
 from understudy.upstream.base import (

@@ -1,9 +1,9 @@
 """The run state machine: a state and a happening in, a whole change out.
 
 ``apply`` looks the happening up in the table of ``status.py`` and then lets the function of that
-happening say what it means for the run, its open steps and its open message, and which events
-clients are told, in the order of STR-04 to STR-13. Nothing here waits, reads a clock or writes:
-a change takes effect only when storage finds the status and the attempt that it expects.
+happening say what it means for the run, its open steps and its open message (``draft.py``), and
+which events clients are told, in the order of STR-04 to STR-13. Nothing here waits, reads a clock
+or writes: a change takes effect only when storage finds the status and the attempt that it expects.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,17 +13,11 @@ from msgspec.structs import replace
 
 from understudy.errors import NotAllowed
 from understudy.runs import happenings as h
-from understudy.runs.pieces import message_pieces
+from understudy.runs.draft import Draft, with_calls
 from understudy.runs.state import RunChange, RunState
 from understudy.runs.status import TABLE
-from understudy.wire.deltas import MessageDelta
-from understudy.wire.events import FIRST_POSITION, EventName, RunEvent
-from understudy.wire.objects.messages import (
-    Content,
-    IncompleteDetails,
-    IncompleteReason,
-    Message,
-)
+from understudy.wire.events import FIRST_POSITION, RunEvent
+from understudy.wire.objects.messages import IncompleteReason
 from understudy.wire.objects.runs import (
     CalledFunction,
     LastError,
@@ -33,16 +27,7 @@ from understudy.wire.objects.runs import (
     RunIncompleteDetails,
     SubmitToolOutputs,
 )
-from understudy.wire.objects.steps import (
-    CreatedMessage,
-    FunctionToolCall,
-    MessageCreationDetails,
-    RunStep,
-    StepStatus,
-    StepType,
-    ToolCall,
-    ToolCallsDetails,
-)
+from understudy.wire.objects.steps import FunctionToolCall, RunStep, ToolCall, ToolCallsDetails
 from understudy.wire.objects.usage import Usage
 
 
@@ -74,178 +59,12 @@ def apply(state: RunState, happening: h.Happening, now: int) -> RunChange:
     name = type(happening).__name__
     if name not in row:
         raise NotAllowed(f"A run in status {state.run.status!r} does not admit {name}.")
-    draft = _Draft(state, replace(state.run, status=row[name]), now)
+    draft = Draft(state, replace(state.run, status=row[name]), now)
     _MEANINGS[type(happening)](draft, happening)
     return draft.change()
 
 
-class _Draft:
-    """A change in the making."""
-
-    def __init__(self, state: RunState, run: Run, now: int) -> None:
-        self.state = state
-        self.run = run
-        self.now = now
-        self.attempt = state.attempt
-        self.lease_until: float | None = 0.0
-        self.pending_usage = state.pending_usage
-        self.position = state.position
-        self.steps: dict[str, RunStep] = {}
-        self.messages: dict[str, Message] = {}
-        self.events: list[RunEvent] = []
-
-    def change(self) -> RunChange:
-        return RunChange(
-            run=self.run,
-            expected_status=self.state.run.status,
-            expected_attempt=self.state.attempt,
-            attempt=self.attempt,
-            position=self.position,
-            deadline=self.state.deadline,
-            steps=tuple(self.steps.values()),
-            messages=tuple(self.messages.values()),
-            events=tuple(self.events),
-            pending_usage=self.pending_usage,
-            lease_until=self.lease_until,
-        )
-
-    def emit(
-        self, name: EventName, data: Run | RunStep | Message | MessageDelta, width: int = 0
-    ) -> None:
-        self.position += width or 1
-        event = RunEvent(
-            attempt=self.attempt, position=self.position, name=name, data=data, width=width
-        )
-        self.events.append(event)
-
-    def emit_run(self, **fields: Any) -> None:
-        """Set fields of the run and tell its new status."""
-        self.run = replace(self.run, **fields)
-        self.emit(f"thread.run.{self.run.status}", self.run)  # type: ignore[arg-type]
-
-    def start_step(self, step: RunStep) -> None:
-        self.steps[step.id] = step
-        self.emit("thread.run.step.created", step)
-        self.emit("thread.run.step.in_progress", step)
-
-    def end_step(self, step: RunStep, status: StepStatus, **fields: Any) -> None:
-        """End a step. Its event still shows expires_at, the stored object does not (STEP-02)."""
-        if step.type == "tool_calls" and self.pending_usage:
-            fields = {"usage": self.pending_usage} | fields
-            self.pending_usage = None
-        ended = replace(step, status=status, **fields)
-        self.steps[step.id] = replace(ended, expires_at=None)
-        self.emit(f"thread.run.step.{status}", ended)  # type: ignore[arg-type]
-
-    def start_message(self, message_id: str, step_id: str) -> tuple[Message, RunStep]:
-        details = MessageCreationDetails(message_creation=CreatedMessage(message_id))
-        step = self.new_step(step_id, details)
-        self.start_step(step)
-        message = Message(
-            id=message_id,
-            created_at=self.now,
-            assistant_id=self.run.assistant_id,
-            thread_id=self.run.thread_id,
-            run_id=self.run.id,
-            status="in_progress",
-            role="assistant",
-        )
-        self.messages[message_id] = message
-        self.emit("thread.message.created", message)
-        self.emit("thread.message.in_progress", message)
-        return message, step
-
-    def complete_message(self, content: tuple[Content, ...]) -> None:
-        if self.state.open_message is not None:
-            self.end_message(self.state.open_message, content)
-
-    def end_message(self, message: Message, content: tuple[Content, ...]) -> None:
-        ended = replace(message, status="completed", completed_at=self.now, content=list(content))
-        self.messages[message.id] = ended
-        self.emit("thread.message.completed", ended)
-
-    def cut_message_short(self, reason: IncompleteReason, content: tuple[Content, ...]) -> None:
-        """Keep what there is of the open message, as incomplete (MSG-13, MSG-14)."""
-        message = self.state.open_message
-        if message is None:
-            return
-        ended = replace(
-            message,
-            status="incomplete",
-            incomplete_details=IncompleteDetails(reason),
-            incomplete_at=self.now,
-            content=list(content) or message.content,
-        )
-        self.messages[message.id] = ended
-        self.emit("thread.message.incomplete", ended)
-
-    def complete_steps(self, usage: Usage, calls: tuple[ToolCall, ...] = ()) -> None:
-        """Complete what is open; the tokens of a turn are counted once, on its last step."""
-        *others, last = self.state.open_steps or (None,)
-        for step in others:
-            ended = with_calls(step, calls)
-            self.end_step(ended, "completed", completed_at=self.now, usage=Usage())
-        if last is not None:
-            ended = with_calls(last, calls)
-            self.end_step(ended, "completed", completed_at=self.now, usage=usage)
-
-    def cut_steps_short(
-        self, status: StepStatus, calls: tuple[ToolCall, ...], **fields: Any
-    ) -> None:
-        """Keep what there is of the open calls, as of an open message."""
-        for step in self.state.open_steps:
-            self.end_step(with_calls(step, calls), status, **fields)
-
-    def complete_message_step(self) -> None:
-        """Complete the step of a message whose turn goes on with calls, which bear the tokens."""
-        for step in self.state.open_steps:
-            if step.type == "message_creation":
-                self.end_step(step, "completed", completed_at=self.now, usage=Usage())
-
-    def say(self, words: h.LastWords | None) -> None:
-        """Tell a whole message at once; the calls of its turn bear the tokens."""
-        if words is None:
-            return
-        message, step = self.start_message(words.message_id, words.step_id)
-        for delta, width in message_pieces(replace(message, content=list(words.content))):
-            self.emit("thread.message.delta", delta, width)
-        self.end_message(message, words.content)
-        self.end_step(step, "completed", completed_at=self.now, usage=Usage())
-
-    def open_tool_steps(self) -> list[RunStep]:
-        return [step for step in self.state.open_steps if step.type == "tool_calls"]
-
-    def new_step(self, step_id: str, details: MessageCreationDetails | ToolCallsDetails) -> RunStep:
-        kind: StepType = (
-            "tool_calls" if isinstance(details, ToolCallsDetails) else "message_creation"
-        )
-        return RunStep(
-            id=step_id,
-            created_at=self.now,
-            run_id=self.run.id,
-            assistant_id=self.run.assistant_id,
-            thread_id=self.run.thread_id,
-            type=kind,
-            expires_at=self.state.deadline,
-            step_details=details,
-        )
-
-    def end_run(self, usage: Usage | None = None, **fields: Any) -> None:
-        """Let go of the run for good; it forgets its deadline and sums its usage."""
-        self.lease_until = None
-        total = self.state.usage + (usage or Usage())
-        self.pending_usage = None
-        self.emit_run(expires_at=None, required_action=None, usage=total, **fields)
-
-
-def with_calls(step: RunStep, calls: tuple[ToolCall, ...]) -> RunStep:
-    """Return the step with the calls that were told; the client's calls stand in it already."""
-    if step.type != "tool_calls" or not calls:
-        return step
-    return replace(step, step_details=ToolCallsDetails(tool_calls=[*calls]))
-
-
-def _claimed(draft: _Draft, happening: h.Claimed) -> None:
+def _claimed(draft: Draft, happening: h.Claimed) -> None:
     """RUN-11, RUN-14. A takeover is silent: the client has seen in_progress already."""
     draft.attempt += 1
     draft.lease_until = happening.lease_until
@@ -253,24 +72,24 @@ def _claimed(draft: _Draft, happening: h.Claimed) -> None:
         draft.emit_run(started_at=draft.now)
 
 
-def _message_started(draft: _Draft, happening: h.MessageStarted) -> None:
+def _message_started(draft: Draft, happening: h.MessageStarted) -> None:
     draft.start_message(happening.message_id, happening.step_id)
 
 
-def _message_abandoned(draft: _Draft, happening: h.MessageAbandoned) -> None:
+def _message_abandoned(draft: Draft, happening: h.MessageAbandoned) -> None:
     del happening
     draft.cut_message_short("run_failed", ())
     draft.complete_message_step()
 
 
-def _tool_calls_started(draft: _Draft, happening: h.ToolCallsStarted) -> None:
+def _tool_calls_started(draft: Draft, happening: h.ToolCallsStarted) -> None:
     """Complete the message first: what is told of it lies behind the calls from now on."""
     draft.complete_message(happening.content)
     draft.complete_message_step()
     draft.start_step(draft.new_step(happening.step_id, ToolCallsDetails()))
 
 
-def _hosted_tools_ran(draft: _Draft, happening: h.HostedToolsRan) -> None:
+def _hosted_tools_ran(draft: Draft, happening: h.HostedToolsRan) -> None:
     """Complete the step with all that came of its calls; the same leg goes on (STEP-09)."""
     for step in draft.open_tool_steps():
         ended = with_calls(step, happening.calls)
@@ -278,7 +97,7 @@ def _hosted_tools_ran(draft: _Draft, happening: h.HostedToolsRan) -> None:
     draft.say(happening.last_words)
 
 
-def _functions_called(draft: _Draft, happening: h.FunctionsCalled) -> None:
+def _functions_called(draft: Draft, happening: h.FunctionsCalled) -> None:
     """The step stays open until the outputs arrive (STEP-05), so it shows no usage yet."""
     draft.lease_until = None
     for step in draft.open_tool_steps():
@@ -300,7 +119,7 @@ def required_action(calls: Iterable[ToolCall]) -> RequiredAction:
     return RequiredAction(submit_tool_outputs=SubmitToolOutputs(required))
 
 
-def _tool_outputs_submitted(draft: _Draft, happening: h.ToolOutputsSubmitted) -> None:
+def _tool_outputs_submitted(draft: Draft, happening: h.ToolOutputsSubmitted) -> None:
     """STR-06: the step completes with its outputs, then the run is queued again (RUN-13)."""
     for step in draft.state.open_steps:
         details = _with_outputs(step, happening)
@@ -319,14 +138,14 @@ def _with_outputs(step: RunStep, happening: h.ToolOutputsSubmitted) -> ToolCalls
     return ToolCallsDetails(tool_calls=calls)
 
 
-def _answered(draft: _Draft, happening: h.Answered) -> None:
+def _answered(draft: Draft, happening: h.Answered) -> None:
     draft.complete_message(happening.content)
     draft.complete_steps(happening.usage)
     # Without a step to carry them (an empty answer), the tokens are still the run's.
     draft.end_run(happening.usage, completed_at=draft.now)
 
 
-def _budget_spent(draft: _Draft, happening: h.BudgetSpent) -> None:
+def _budget_spent(draft: Draft, happening: h.BudgetSpent) -> None:
     """STR-12: the message is incomplete, its step is completed (STEP-12)."""
     reason: IncompleteReason = (
         "content_filter" if happening.reason == "content_filter" else "max_tokens"
@@ -340,7 +159,7 @@ def _budget_spent(draft: _Draft, happening: h.BudgetSpent) -> None:
     )
 
 
-def _cancel_requested(draft: _Draft, happening: h.CancelRequested) -> None:
+def _cancel_requested(draft: Draft, happening: h.CancelRequested) -> None:
     """Tell nothing yet: whoever ends the run tells both, see ``_cancelled``.
 
     So positions never collide with those of a worker that is streaming. Outputs are no longer
@@ -350,7 +169,7 @@ def _cancel_requested(draft: _Draft, happening: h.CancelRequested) -> None:
     draft.run = replace(draft.run, required_action=None)
 
 
-def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:
+def _cancelled(draft: Draft, happening: h.Cancelled | h.Expired) -> None:
     draft.attempt += happening.unheld
     draft.emit("thread.run.cancelling", draft.state.run)
     draft.cut_message_short("run_cancelled", happening.content)
@@ -358,7 +177,7 @@ def _cancelled(draft: _Draft, happening: h.Cancelled | h.Expired) -> None:
     draft.end_run(cancelled_at=draft.now)
 
 
-def _expired(draft: _Draft, happening: h.Expired) -> None:
+def _expired(draft: Draft, happening: h.Expired) -> None:
     if draft.run.status == "cancelled":
         _cancelled(draft, happening)
         return
@@ -368,7 +187,7 @@ def _expired(draft: _Draft, happening: h.Expired) -> None:
     draft.end_run()
 
 
-def _failed(draft: _Draft, happening: h.Failed) -> None:
+def _failed(draft: Draft, happening: h.Failed) -> None:
     draft.cut_message_short("run_failed", happening.content)
     error = happening.error
     # A step knows one error code less than a run does (STEP-10).
@@ -379,7 +198,7 @@ def _failed(draft: _Draft, happening: h.Failed) -> None:
     draft.end_run(failed_at=draft.now, last_error=error)
 
 
-_MEANINGS: dict[type[h.Happening], Callable[[_Draft, Any], None]] = {
+_MEANINGS: dict[type[h.Happening], Callable[[Draft, Any], None]] = {
     h.Claimed: _claimed,
     h.MessageStarted: _message_started,
     h.MessageAbandoned: _message_abandoned,

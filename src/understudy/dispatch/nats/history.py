@@ -14,6 +14,7 @@ from nats.js.api import DEFAULT_PREFIX, AckPolicy, ConsumerConfig, ConsumerInfo
 
 from understudy.dispatch.nats.parcel import Parcel, decode
 from understudy.dispatch.nats.subjects import Subjects
+from understudy.repeats import Repeats
 
 log = structlog.get_logger("understudy.dispatch")
 
@@ -25,7 +26,6 @@ READ_SECONDS = 4.0
 # the next try may be given to another.
 BEGIN_SECONDS = 1.0
 BEGIN_TRIES = 3
-QUIET_SECONDS = 5.0
 # The server removes a reader that was not removed, because its process died in the middle.
 ABANDONED_SECONDS = 10.0
 
@@ -38,14 +38,12 @@ class History:
         self._jetstream = jetstream
         self._subjects = subjects
         self._turns = asyncio.Semaphore(READERS_MAX)
-        self._quiet_until = 0.0
+        self._repeats = Repeats()
 
     def complain(self, run_id: str, cause: Exception) -> None:
-        """Log that a run's events could not be read; of many that fail together, the first."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + QUIET_SECONDS
-            log.warning("events_not_replayed", run_id=run_id, cause=repr(cause))
+        """Log that a run's events could not be read; of many that fail alike, the first."""
+        if times := self._repeats.count(type(cause).__name__):
+            log.warning("events_not_replayed", run_id=run_id, cause=repr(cause), times=times)
 
     async def read(self, run_id: str) -> list[Parcel]:
         """Return what is there of the run, oldest first.
