@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.conftest import _built
+from tests.services.kernels import kernels
 from understudy.api.openapi import document
 
 from .accumulator import Accumulator
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """Give a server that is wired as ``understudy serve`` wires it."""
-    given = {"sandbox_environment": _built("minimal"), "sandbox_options": ROOM}
+    given = {"sandbox_environment": kernels("minimal"), "sandbox_options": ROOM}
     async with _house(_settings(tmp_path, "rules: [{say: unused}]", given)) as house:
         yield house
 

@@ -16,8 +16,8 @@ import pytest
 
 from tests.cli.command import SECONDS_MAX, serving, understudy
 from tests.cli.test_doctor import doctor, line
-from tests.sandbox.conftest import _built
 from tests.sandbox.station import as_it_is, station
+from tests.services.kernels import kernels
 from understudy.cli.check_sandbox import Standing, _of_all
 from understudy.sandbox.socket_owner import NobodyOfThatName, SocketOwner
 
@@ -28,7 +28,7 @@ NOT_INSTALLED = "not installed (understudy sandbox install)"
 @pytest.fixture(scope="module")
 def environment() -> Path:
     """The packages of the demo, on a host that can isolate; else the tests are skipped."""
-    built = _built("minimal")
+    built = kernels("minimal")
     with TemporaryDirectory() as folder, station(Path(folder), built, "root", enter=as_it_is):
         return built
 
@@ -38,7 +38,7 @@ def uses(environment: Path) -> dict[str, str]:
 
 
 def test_an_installed_environment_is_left_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "kernels").symlink_to(_built("minimal"))
+    (tmp_path / "kernels").symlink_to(kernels("minimal"))
     done = understudy("sandbox", "install", "kernels", "--size", "minimal", folder=tmp_path)
     assert done.code == 0, done.err
     assert "up to date" in done.out

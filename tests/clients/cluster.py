@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.sandbox.conftest import _built
+from tests.services.kernels import kernels
 from tests.services.nats import NatsServer
 from tests.services.ports import free_port
 from tests.services.postgres import PostgresServer, installed_bin_folder
@@ -65,7 +65,7 @@ def _start_servers(parts: ExitStack) -> dict[str, str]:
 @contextmanager
 def _runner(folder: Path, socket: Path) -> Iterator[None]:
     """Run sandboxes for both workers: a thread's session must not depend on who works on it."""
-    command = [str(COMMAND), "sandbox", "serve", "--environment", str(_built("minimal"))]
+    command = [str(COMMAND), "sandbox", "serve", "--environment", str(kernels("minimal"))]
     with (folder / "runner.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--socket", str(socket), *ROOM],

@@ -12,7 +12,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 from uuid import uuid4
 
-from tests.sandbox.conftest import _built
+from tests.services.kernels import kernels
 from tests.services.ports import free_port
 
 START_SECONDS_MAX = 30
@@ -40,7 +40,7 @@ class LiveServer:
 @contextmanager
 def running_server(folder: Path) -> Iterator[LiveServer]:
     """Run a server until the block ends; a traceback in its log is a failure of its own."""
-    sandbox = f'sandbox_environment = "{_built("minimal")}"\nsandbox_options = {[*ROOM]}\n'
+    sandbox = f'sandbox_environment = "{kernels("minimal")}"\nsandbox_options = {[*ROOM]}\n'
     config = write_config(folder, sandbox)
     key = new_key(config, folder / "data")
     port = free_port()

@@ -28,6 +28,7 @@ SEED = 20_261_122
 KINDS_AT_LEAST = {
     "kill worker",
     "kill api",
+    "kill runner",
     "freeze",
     "deploy",
     "restart postgres",

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.sandbox.conftest import _built
+from tests.services.kernels import kernels
 
 from .client import Event, StubbornClient
 from .conftest import StartServer
@@ -26,7 +26,7 @@ DEATHS = [
 
 def sandboxed(start: StartServer, *deaths: Death) -> StubbornClient:
     settings = {
-        "UNDERSTUDY_SANDBOX_ENVIRONMENT": str(_built("minimal")),
+        "UNDERSTUDY_SANDBOX_ENVIRONMENT": str(kernels("minimal")),
         "UNDERSTUDY_SANDBOX_OPTIONS": json.dumps(ROOM),
     }
     return StubbornClient(start(*deaths, **settings))

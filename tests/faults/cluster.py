@@ -1,8 +1,9 @@
-"""A cluster: two API processes and three workers over PostgreSQL, NATS and S3.
+"""A cluster: two API processes, three workers and a runner, over PostgreSQL, NATS and S3.
 
-Each worker reaches PostgreSQL and NATS over wires of its own.
+Each worker reaches PostgreSQL, NATS and the runner over wires of its own.
 """
 
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.services import s3
+from tests.services.kernels import kernels
 from tests.services.nats import NatsServer
 from tests.services.ports import free_port
 from tests.services.postgres import PostgresServer, execute, installed_bin_folder
 
+from .cells import ROOM, listener
 from .cluster_faults import (
     NatsDiskFull,
     NatsForgets,
@@ -36,6 +39,7 @@ from .stand import LEASE_SECONDS, Stand, settings
 DATABASE = "cluster"
 APIS = 2
 WORKERS = 3
+SECRET = "a secret of the sandbox that is long enough"
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,15 @@ def services() -> Iterator[Services]:
         yield Services(postgres, nats, files, has_disk)
 
 
+@dataclass(frozen=True)
+class Wires:
+    """What one worker reaches the others by."""
+
+    postgres: Proxy
+    nats: Proxy
+    runner: Proxy
+
+
 @asynccontextmanager
 async def cluster(folder: Path, model: Model) -> AsyncIterator[Stand]:
     """Run a cluster until the block ends."""
@@ -107,38 +120,61 @@ async def cluster(folder: Path, model: Model) -> AsyncIterator[Stand]:
         await execute(servers.postgres.url(), f"CREATE DATABASE {DATABASE}")
         await finished(["migrate"], servers.own_settings)
         told = await finished(["keys", "create", "--name", "faults"], servers.own_settings)
-        wires = [await _wires(parts, servers, number) for number in range(WORKERS)]
-        apis = [_api(folder, model, servers, number) for number in range(APIS)]
-        workers = [_worker(folder, model, servers, n, *pair) for n, pair in enumerate(wires)]
-        await parts.enter_async_context(running((*apis, *workers)))
-        faults = _faults(servers, model, apis, workers, wires)
+        runner, runner_port = _runner(folder)
+        wires = [await _wires(parts, servers, runner_port, model, n) for n in range(WORKERS)]
+        apis = [_api(folder, model, servers, runner_port, number) for number in range(APIS)]
+        workers = [_worker(folder, model, servers, n, own) for n, own in enumerate(wires)]
+        await parts.enter_async_context(running((runner, *apis, *workers)))
+        faults = _faults(servers, model, apis, workers, runner, wires)
         urls = {api.name: api.url for api in apis}
-        yield Stand("cluster", told.split()[-1], urls, [*apis, *workers], faults)
+        yield Stand("cluster", told.split()[-1], urls, [*apis, *workers, runner], faults)
 
 
-async def _wires(parts: AsyncExitStack, servers: Services, number: int) -> tuple[Proxy, Proxy]:
-    ports = {"postgres": servers.postgres.port, "nats": servers.nats.port}
-    postgres, nats = (Proxy(f"worker-{number} to {name}", port) for name, port in ports.items())
-    for proxy in (postgres, nats):
-        await parts.enter_async_context(proxy.serving())
-    return postgres, nats
+def _runner(folder: Path) -> tuple[Process, int]:
+    port, secret = free_port(), folder / "secret"
+    secret.write_text(SECRET)
+    environment = ("--environment", str(kernels("minimal")))
+    door = ("--listen", f"127.0.0.1:{port}", "--secret-file", str(secret))
+    arguments = ["sandbox", "serve", *environment, *door, *ROOM]
+    return Process("runner", arguments, {}, folder / "runner.log", port), port
 
 
-def _api(folder: Path, model: Model, servers: Services, number: int) -> Process:
+async def _wires(
+    parts: AsyncExitStack, servers: Services, runner_port: int, model: Model, number: int
+) -> Wires:
+    name = f"worker-{number}"
+    wires = Wires(
+        Proxy(f"{name} to postgres", servers.postgres.port),
+        Proxy(f"{name} to nats", servers.nats.port),
+        Proxy(f"{name} to runner", runner_port, listener(model.history, name)),
+    )
+    for wire in (wires.postgres, wires.nats, wires.runner):
+        await parts.enter_async_context(wire.serving())
+    return wires
+
+
+def _api(folder: Path, model: Model, servers: Services, runner_port: int, number: int) -> Process:
     name, port = f"api-{number}", free_port()
     data = str(folder / name)
     arguments = ["serve", "--no-worker", "--port", str(port), "--data-dir", data]
-    given = {**settings(model, name), **servers.own_settings}
+    given = {**settings(model, name), **servers.own_settings, **_sandbox(runner_port)}
     return Process(name, arguments, given, folder / f"{name}.log", port)
 
 
-def _worker(
-    folder: Path, model: Model, servers: Services, number: int, postgres: Proxy, nats: Proxy
-) -> Process:
+def _worker(folder: Path, model: Model, servers: Services, number: int, wires: Wires) -> Process:
     name, port = f"worker-{number}", free_port()
     arguments = ["worker", "--data-dir", str(folder / name), "--health-port", str(port)]
-    given = {**settings(model, name), **servers.settings(postgres.port, nats.port)}
+    reached = servers.settings(wires.postgres.port, wires.nats.port)
+    given = {**settings(model, name), **reached, **_sandbox(wires.runner.port)}
     return Process(name, arguments, given, folder / f"{name}.log", port)
+
+
+def _sandbox(runner_port: int) -> dict[str, str]:
+    return {
+        "UNDERSTUDY_SANDBOX": "remote",
+        "UNDERSTUDY_SANDBOX_RUNNERS": json.dumps([f"http://127.0.0.1:{runner_port}"]),
+        "UNDERSTUDY_SANDBOX_SECRET": SECRET,
+    }
 
 
 def _faults(
@@ -146,10 +182,13 @@ def _faults(
     model: Model,
     apis: Sequence[Process],
     workers: Sequence[Process],
-    wires: Sequence[tuple[Proxy, Proxy]],
+    runner: Process,
+    wires: Sequence[Wires],
 ) -> Faults:
     """Return groups of which one is taken when their turn comes."""
-    to_postgres, to_nats = zip(*wires, strict=True)
+    to_postgres, to_nats, to_runner = (
+        [getattr(own, server) for own in wires] for server in ("postgres", "nats", "runner")
+    )
     kills = [Kill(worker, "kill worker") for worker in workers]
     freezes = [Freeze(worker, LEASE_SECONDS) for worker in workers]
     disk = [[NatsDiskFull(servers.nats)]] if servers.nats_has_own_disk else []
@@ -159,14 +198,19 @@ def _faults(
         [Kill(api, "kill api") for api in apis],
         freezes,
         freezes,
-        [Deploy(process) for process in (*apis, *workers)],
+        [Kill(runner, "kill runner")],
+        [Freeze(runner, LEASE_SECONDS, "freeze runner")],
+        [Deploy(process) for process in (*apis, *workers, runner)],
         [PostgresRestarts(servers.postgres)],
         [PostgresDies(servers.postgres)],
         [NatsRestarts(servers.nats)],
         [NatsForgets(servers.nats)],
-        *([kind(wire, LEASE_SECONDS) for wire in to_postgres] for kind in (WireCut, WireJammed)),
-        *([kind(wire, LEASE_SECONDS) for wire in to_nats] for kind in (WireCut, WireJammed)),
-        [WireSlow(wire, LEASE_SECONDS) for wire in (*to_postgres, *to_nats)],
+        *(
+            [kind(wire, LEASE_SECONDS) for wire in to_one]
+            for to_one in (to_postgres, to_nats, to_runner)
+            for kind in (WireCut, WireJammed)
+        ),
+        [WireSlow(wire, LEASE_SECONDS) for wire in (*to_postgres, *to_nats, *to_runner)],
         [ModelDown(model), ModelBreaks(model)],
         *disk,
     ]

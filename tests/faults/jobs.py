@@ -21,6 +21,7 @@ class Cast:
     plain: str
     caller: str
     searcher: str
+    coder: str
 
 
 @dataclass
@@ -189,6 +190,14 @@ async def search(here: Conversation, job: str) -> str:
     return _id(reader)
 
 
+async def compute(here: Conversation, job: str) -> str:
+    """A run whose model has a cell run, long enough to be come upon."""
+    reader = here.reader(job)
+    order = f"compute {here.rng.randint(2, 40)}"
+    await reader.post(here.runs, here.request(job, order, here.cast.coder))
+    return _id(reader)
+
+
 async def moody(here: Conversation, job: str) -> str:
     """A run whose model says something else whenever it is asked again."""
     return await _streamed(here, job, f"moody {here.length()}")
@@ -293,6 +302,7 @@ JOBS: Mapping[str, tuple[Job, int]] = {
     "call": (call, 5),
     "call_polled": (call_polled, 2),
     "search": (search, 4),
+    "compute": (compute, 4),
     "enqueue": (enqueue, 3),
     "interrupt": (interrupt, 2),
     "cancel": (cancel, 3),

@@ -40,7 +40,8 @@ class Load:
         caller = await self._assistant(tools=[_FUNCTION])
         resources = {"file_search": {"vector_store_ids": [store]}}
         searcher = await self._assistant(tools=[{"type": "file_search"}], tool_resources=resources)
-        cast = Cast(plain, caller, searcher)
+        coder = await self._assistant(tools=[{"type": "code_interpreter"}])
+        cast = Cast(plain, caller, searcher, coder)
         self._conversations = [
             Conversation(self._client, cast, Random(f"{self._seed}/{number}"), f"c{number}")
             for number in range(self._size)

@@ -6,6 +6,7 @@ The last message of the user names a job and what the model shall do, such as ``
     moody N    the same, and other words each time that it is asked
     call N     first the calls of N functions, then words about what came of them
     search     first a file_search, then words
+    compute N  first a cell that prints N lines, then words
     stumble S  an HTTP status instead of the first answer, then words
     break N    N words, and then the connection breaks
     hang N     N words, and then silence
@@ -25,6 +26,7 @@ from typing import Any
 
 from aiohttp import web
 
+from .cells import cell
 from .history import History
 
 PIECE_SECONDS = 0.012
@@ -135,6 +137,9 @@ class Model:
         if verb == "search" and turn == 0:
             query = json.dumps({"query": f"what of [{job}]?"})
             return Answer(calls=[(f"call_{job}_0", "file_search", query)])
+        if verb == "compute" and turn == 0:
+            code = json.dumps({"code": cell(job, number)})
+            return Answer(calls=[(f"call_{job}_0", "code_interpreter", code)])
         mood = f"/{call}" if verb == "moody" else ""
         count = number if verb in _VERBS_WITH_LENGTH else WORDS_OTHERWISE
         words = [f"{job}{mood}.{turn}.{n} " for n in range(count)]

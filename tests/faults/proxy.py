@@ -2,20 +2,26 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 PIECE_BYTES_MAX = 65_536
 
 
 class Proxy:
-    """Passes bytes on to a loopback port, for as long as the wire is whole."""
+    """Passes bytes on to a loopback port, for as long as the wire is whole.
 
-    def __init__(self, name: str, server_port: int) -> None:
+    ``hear`` is given what comes from the process, also what is held back then.
+    """
+
+    def __init__(
+        self, name: str, server_port: int, hear: Callable[[bytes], None] | None = None
+    ) -> None:
         self.name = name
         self.port = 0
         self.delay_seconds = 0.0
         self._server_port = server_port
+        self._hear = hear
         self._is_cut = False
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -70,7 +76,7 @@ class Proxy:
         answers, server = await asyncio.open_connection("127.0.0.1", self._server_port)
         self._writers.add(server)
         ways = {
-            asyncio.ensure_future(self._pass_on(reader, server)),
+            asyncio.ensure_future(self._pass_on(reader, server, self._hear)),
             asyncio.ensure_future(self._pass_on(answers, writer)),
         }
         try:
@@ -82,9 +88,16 @@ class Proxy:
             self._writers.discard(server)
             server.transport.abort()
 
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        hear: Callable[[bytes], None] | None = None,
+    ) -> None:
         with contextlib.suppress(OSError):
             while piece := await source.read(PIECE_BYTES_MAX):
+                if hear is not None:
+                    hear(piece)
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
                 await self._flowing.wait()

@@ -26,7 +26,6 @@ def settings(model: Model, caller: str) -> dict[str, str]:
     return {
         "UNDERSTUDY_UPSTREAM_URL": f"{model.url}/{caller}/v1",
         "UNDERSTUDY_EMBEDDING_MODEL": "m",
-        "UNDERSTUDY_SANDBOX": "off",
         "UNDERSTUDY_LEASE_SECONDS": str(LEASE_SECONDS),
         "UNDERSTUDY_SWEEP_SECONDS": "0.3",
         "UNDERSTUDY_KEEP_ALIVE_SECONDS": "1",

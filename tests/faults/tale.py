@@ -1,10 +1,12 @@
-"""A good history, written by hand: four jobs on one thread, told as a fault run would tell them.
+"""A good history, written by hand: five jobs on one thread, told as a fault run would tell them.
 
 ``a`` speaks and its server dies in the middle of a word; ``b`` calls a function; ``c`` searches;
-``d`` is cancelled. The tests of the checker spoil it in one place after the other.
+``d`` is cancelled; ``e`` has a cell run. The tests of the checker spoil it in one place after the
+other.
 """
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -261,11 +263,31 @@ def _cancel(tale: Tale, run: Telling) -> None:
     run.close("done")
 
 
+def _compute(tale: Tale, run: Telling) -> None:
+    code = 'for n in range(2): print("e", n)'
+    arguments = json.dumps({"code": code})
+    call = tale.model(run.job, 0, calls=[["call_e", "code_interpreter", arguments]])
+    step = run.start_step({"type": "tool_calls", "tool_calls": []})
+    kind = {"index": 0, "type": "code_interpreter"}
+    run.call({**kind, "id": "call_e", "code_interpreter": {"input": "", "outputs": []}}, 1)
+    run.call({**kind, "code_interpreter": {"input": code}}, len(code))
+    tale.say("model_told", call=call, how="whole")
+    tale.say("executed", tool="code_interpreter", job=run.job, by="server")
+    for logs in ("e 0\n", "e 1\n"):
+        output = {"index": 0, "type": "logs", "logs": logs}
+        run.call({**kind, "code_interpreter": {"outputs": [output]}}, len(logs))
+    cell = {"input": code, "outputs": [{"type": "logs", "logs": "e 0\ne 1\n"}]}
+    ran = {"id": "call_e", "type": "code_interpreter", "code_interpreter": cell}
+    run.end_step(step, "completed", step_details={"type": "tool_calls", "tool_calls": [ran]})
+    run.answer("computed", 1)
+    run.close("done")
+
+
 def good() -> list[Line]:
     """Return the history."""
     tale = Tale()
     tale.say("began", mode="by hand", seed=0, lease_seconds=2.0)
-    plays: Mapping[str, Any] = {"a": _speak, "b": _call, "c": _search, "d": _cancel}
+    plays: Mapping[str, Any] = {"a": _speak, "b": _call, "c": _search, "d": _cancel, "e": _compute}
     told = [_job(tale, job, play) for job, play in plays.items()]
     tale.say(
         "final",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .checker.account import Account
+from .checker.cells import BROKEN_OFF
 from .checker.judgement import RULES, violations
 from .tale import good
 
@@ -313,6 +314,46 @@ def a_recorded_search_is_done_again(lines: Lines) -> None:
     insert_behind(lines, event(lines, "c", "thread.run.step.completed"), **executed)
 
 
+def a_recorded_cell_is_run_again(lines: Lines) -> None:
+    executed = one_of(lines, "executed", tool="code_interpreter")
+    insert_behind(lines, event(lines, "e", "thread.run.step.completed"), **executed)
+
+
+def cell_at_the_end(lines: Lines) -> dict[str, Any]:
+    calls = final(lines)["steps"]["run_e"][0]["step_details"]["tool_calls"]
+    (output,) = calls[0]["code_interpreter"]["outputs"]
+    found: dict[str, Any] = output
+    return found
+
+
+def a_cell_prints_twice(lines: Lines) -> None:
+    cell_at_the_end(lines)["logs"] *= 2
+
+
+def a_line_of_a_cell_is_lost(lines: Lines) -> None:
+    cell_at_the_end(lines)["logs"] = "e 1\n"
+
+
+def a_cell_breaks_off_for_no_reason(lines: Lines) -> None:
+    cell_at_the_end(lines)["logs"] = f"e 0\n{BROKEN_OFF}\n"
+
+
+def the_code_is_another_one(lines: Lines) -> None:
+    first, second = (
+        one
+        for one in lines_of(lines, "event", reader="e:x", name="thread.run.step.delta")
+        if "input" in one["data"]["delta"]["step_details"]["tool_calls"][0]["code_interpreter"]
+    )
+    del first
+    second["data"]["delta"]["step_details"]["tool_calls"][0]["code_interpreter"]["input"] = "1"
+
+
+def a_printed_line_is_told_otherwise(lines: Lines) -> None:
+    told = list(lines_of(lines, "event", reader="e:x", name="thread.run.step.delta"))[-1]
+    calls = told["data"]["delta"]["step_details"]["tool_calls"]
+    calls[0]["code_interpreter"]["outputs"][0]["logs"] = "e 2\n"
+
+
 def a_recorded_turn_is_taken_again(lines: Lines) -> None:
     first, second = lines_of(lines, "model_asked", job="c")
     insert_behind(lines, second, **{**first, "call": 998})
@@ -390,7 +431,13 @@ SPOILED: dict[str, tuple[Spoil, ...]] = {
     "deltas add up": (the_deltas_are_another_text, the_arguments_are_other_ones),
     "context is the thread": (the_model_hears_a_message_twice, the_model_hears_what_is_not_there),
     "outputs count once": (outputs_are_taken_twice, other_outputs_are_shown),
-    "nothing is done again": (a_recorded_search_is_done_again,),
+    "cells print once": (
+        a_cell_prints_twice,
+        a_line_of_a_cell_is_lost,
+        a_cell_breaks_off_for_no_reason,
+    ),
+    "cells add up": (the_code_is_another_one, a_printed_line_is_told_otherwise),
+    "nothing is done again": (a_recorded_search_is_done_again, a_recorded_cell_is_run_again),
     "turns are not repeated": (a_recorded_turn_is_taken_again,),
     "nobody works afterwards": (the_model_is_asked_for_a_dead_run,),
     "the last one writes": (a_fenced_worker_writes,),
@@ -420,6 +467,7 @@ def test_every_rule_is_broken_by_some_test() -> None:
 
 REFLEXES = (
     a_recorded_search_is_done_again,
+    a_recorded_cell_is_run_again,
     a_recorded_turn_is_taken_again,
     the_model_is_asked_for_a_dead_run,
 )

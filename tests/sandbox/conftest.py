@@ -1,19 +1,15 @@
-"""The kernels' environments, built once and kept in the cache, and a runner per module."""
+"""The kernels' environments, and a runner per module."""
 
-import fcntl
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from understudy.sandbox.install import install
+from tests.services.kernels import kernels
 
 from .station import IDENTITIES, Identity, Station, station
 
-CACHE = Path(__file__).parents[2] / ".cache" / "kernels"
 # Attacks need short lives and little room.
 SMALL = (
     *("--cell-seconds", "5", "--memory-mib", "256", "--disk-mib", "64", "--processes", "64"),
@@ -30,12 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def environment() -> Path:
-    return _built("minimal")
+    return kernels("minimal")
 
 
 @pytest.fixture(scope="session")
 def full_environment() -> Path:
-    return _built("full")
+    return kernels("full")
 
 
 @pytest.fixture(scope="module", params=IDENTITIES)
@@ -58,13 +54,3 @@ def small(environment: Path, identity: Identity, open_folder: Path) -> Iterator[
     with station(open_folder / identity, environment, identity, *SMALL) as running:
         assert running.report["ok"], running.report
         yield running
-
-
-def _built(size: Literal["minimal", "full"]) -> Path:
-    named = os.environ.get(f"UNDERSTUDY_KERNELS_{size.upper()}")
-    if named:
-        return Path(named)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{size}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return install(CACHE / size, size)

@@ -10,7 +10,7 @@ import pytest
 
 from understudy.sandbox.client import Sandbox, SandboxUnavailable
 
-from .station import Station, run, station
+from .station import Station, eventually, run, station
 
 KEY = "a-long-secret-of-the-test"
 
@@ -53,6 +53,29 @@ async def test_the_same_sessions_over_http(remote: Station, port: int) -> None:
     session, fresh = await remote.sandbox.acquire("thread")
     assert not fresh
     await session.end()
+
+
+@pytest.mark.usefixtures("remote")
+async def test_both_sides_notice_when_the_other_host_is_gone(port: int) -> None:
+    """The kernel asks a silent peer whether it is there, soon and for less than a minute."""
+    sandbox = Sandbox([f"http://127.0.0.1:{port}"], KEY)
+    session, _ = await sandbox.acquire("thread")
+    ours = session._line._writer.get_extra_info("socket").getsockname()[1]
+    try:
+        await eventually(lambda: (ours, port) in keepalive_timers(), "the worker asks nobody")
+        await eventually(lambda: (port, ours) in keepalive_timers(), "the runner asks nobody")
+    finally:
+        await session.end()
+
+
+def keepalive_timers() -> set[tuple[int, int]]:
+    """Return the ports of the connections, seen from each side, that are asked when silent."""
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, here, there, _, _, timer, *_ = line.split()
+        if timer.startswith("02:"):
+            found.add((int(here.rpartition(":")[2], 16), int(there.rpartition(":")[2], 16)))
+    return found
 
 
 async def test_without_the_secret_nobody_gets_in(remote: Station, port: int) -> None:

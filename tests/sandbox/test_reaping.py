@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.kernels import kernels
 from understudy.sandbox.cgroups.base import PREFIX
 from understudy.sandbox.client import SandboxUnavailable
 from understudy.sandbox.inside.plan import SessionPlan, ZygotePlan
@@ -21,7 +22,6 @@ from understudy.sandbox.serving import CLAIM_STEP_SECONDS, Doors
 from understudy.sandbox.socket_owner import SocketOwner
 from understudy.sandbox.zygote_process import Zygote
 
-from .conftest import _built
 from .station import BOUND, Identity, Station, containment, eventually, run, station
 
 
@@ -175,7 +175,7 @@ def test_a_second_runner_notices_before_it_starts_anything(
     python.write_text(f"#!/bin/sh\necho started >> {folder}/started\n")
     python.chmod(0o755)
     options = ("--environment", str(folder), "--isolation", "external", "--scratch", str(folder))
-    second = station(small.socket.parent, _built("minimal"), identity, *options)
+    second = station(small.socket.parent, kernels("minimal"), identity, *options)
     with pytest.raises(ValueError, match="Expecting value"), second:
         pass
     assert names(folder) == {"bin"}

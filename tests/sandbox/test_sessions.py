@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from understudy.sandbox.client import SandboxFull, SandboxUnavailable
+from understudy.sandbox.inside.kernel import EMPTY_SECONDS_MAX
 from understudy.sandbox.outputs import CellEnded, ProducedFile, TextOutput
 from understudy.sandbox.runner import RunnerSettings
 
@@ -68,6 +70,24 @@ async def test_outputs_are_streamed_while_the_cell_runs(small: Station) -> None:
         *_, end = [output async for output in outputs]
         assert end == CellEnded("interrupted", "request")
         assert (await run(session, "print('goes on')")).text == "goes on\n"
+
+
+async def test_nothing_is_lost_when_the_runner_stands_still(small: Station) -> None:
+    """A machine that is suspended, or has other things to do, for longer than a kernel waits."""
+    lines = [f"{n}\n" for n in range(20)]
+    async with small.session() as session:
+        outputs = session.run(
+            "import time\nfor n in range(20): print(n); time.sleep(0.01)\n'the last one'"
+        )
+        told = [await asyncio.wait_for(anext(outputs), BOUND)]
+        small.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(20 * 0.01 + 2 * EMPTY_SECONDS_MAX + 0.5)
+        small.process.send_signal(signal.SIGCONT)
+        told += [output async for output in outputs]
+    assert told.pop() == CellEnded("done")
+    texts = [one for one in told if isinstance(one, TextOutput)]
+    assert "".join(one.text for one in texts if one.source == "stdout") == "".join(lines)
+    assert [one.text for one in texts if one.source == "result"] == ["'the last one'\n"]
 
 
 async def test_ipython_as_users_know_it(small: Station) -> None:

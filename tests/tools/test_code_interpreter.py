@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from tests.engine.puppet import BOUND, Call, Puppet
 from tests.engine.stage import ME, Client, F, Stage, staged
 from tests.engine.test_workers import kill, lose_lease
-from tests.sandbox.conftest import _built
 from tests.sandbox.station import IDENTITIES, Station, eventually, station
 from tests.sandbox.test_refusals import MOUNT, without
+from tests.services.kernels import kernels
 from understudy.clock import Clock, ManualClock, SystemClock
 from understudy.operations import files, messages, threads
 from understudy.operations.files import Received
@@ -317,7 +317,7 @@ async def test_an_input_without_room_is_sent_once_and_told_of_each_time(
     tmp_path: Path, model: Puppet
 ) -> None:
     options = ("--warm", "0", "--disk-mib", "8")
-    with station(tmp_path / "s", _built("minimal"), IDENTITIES[0], *options) as small:
+    with station(tmp_path / "s", kernels("minimal"), IDENTITIES[0], *options) as small:
         async with running_code(tmp_path, model, small.sandbox) as stage:
             big = await upload(stage, "big.bin", bytes(10 << 20))
             fits = await upload(stage, "fits.txt", b"fits")
@@ -591,7 +591,7 @@ async def test_a_kernel_that_dies_takes_its_state_and_not_the_run(
 async def test_a_runner_that_dies_in_mid_cell_ends_the_cell_and_not_the_run(
     tmp_path: Path, model: Puppet
 ) -> None:
-    with station(tmp_path / "s", _built("minimal"), IDENTITIES[0], "--warm", "0") as running:
+    with station(tmp_path / "s", kernels("minimal"), IDENTITIES[0], "--warm", "0") as running:
         async with running_code(tmp_path, model, running.sandbox) as stage:
             client = await asked(stage)
             await _in_mid_cell(model, client)
@@ -608,7 +608,7 @@ async def test_a_host_that_cannot_isolate_fails_the_run_at_once(
 ) -> None:
     """The message names stage, error number and remedy; no model is asked."""
     filtered = without((MOUNT, errno.EACCES))
-    environment = _built("minimal")
+    environment = kernels("minimal")
     with station(tmp_path / "s", environment, IDENTITIES[0], enter=filtered) as running:
         async with running_code(tmp_path, model, running.sandbox) as stage:
             run = await (await asked(stage)).stops()
@@ -621,7 +621,7 @@ async def test_what_clients_are_told_of_a_refusal_names_no_path_of_the_host(
     tmp_path: Path, model: Puppet
 ) -> None:
     """The doctor and the log name it; the message has stage, error number and remedy."""
-    environment = _built("minimal")
+    environment = kernels("minimal")
     nowhere = ("--environment", f"{tmp_path}/nowhere", "--warm", "0")
     own_fault = lambda: None  # noqa: E731 - the host is as it is, and the test is not skipped
     broken = station(tmp_path / "s", environment, IDENTITIES[0], *nowhere, enter=own_fault)

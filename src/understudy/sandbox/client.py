@@ -252,6 +252,7 @@ class _Line:
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
         reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure or None)
+        http_door.notice_lost_peer(writer)
         writer.write(http_door.request(parts.netloc, secret))
         head = await http_door.read_head(reader)
         if head is None or not head.first.startswith("HTTP/1.1 101"):

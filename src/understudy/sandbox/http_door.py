@@ -8,11 +8,15 @@ Upgrading, as web sockets do, passes through proxies and leaves one protocol for
 
 import asyncio
 import hmac
+import socket
 from dataclasses import dataclass
 
 PROTOCOL = "understudy-sandbox"
 HEAD_BYTES_MAX = 8192
 HEAD_SECONDS_MAX = 10.0
+# A host that is gone says nothing, and neither side of a silent cell would find out: the worker
+# would wait for its end, and the runner would keep the session for somebody who never comes back.
+LOST_PEER = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,17 @@ def response(status: int) -> bytes:
         head = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {PROTOCOL}"
         return f"{head}\r\n\r\n".encode()
     return f"HTTP/1.1 {status} \r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+
+
+def notice_lost_peer(writer: asyncio.StreamWriter) -> None:
+    """Let the connection break off within a minute when the other host is gone."""
+    connection = writer.get_extra_info("socket")
+    if connection is None:
+        return  # it has broken off already
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in LOST_PEER.items():
+        if hasattr(socket, name):  # some systems have defaults only
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def request(host: str, secret: str) -> bytes:

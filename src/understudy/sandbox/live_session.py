@@ -178,6 +178,11 @@ class LiveSession:
     def _frame(self, kind: Kind, body: bytes) -> None:
         if self._cell is None:
             return
+        if kind is Kind.DONE:
+            # A kernel does not wait long for a runner that stands still: then its last words are
+            # in the pipes when it is done.
+            for pipe in self._pipes:
+                pipe.take(pipe.waiting)
         self._cell.frame(kind, body)
         if self._cell.over:
             self._over()

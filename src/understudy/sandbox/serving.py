@@ -88,6 +88,7 @@ class Doors:
     async def _let_in(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, secret: str
     ) -> None:
+        http_door.notice_lost_peer(writer)
         head = await http_door.read_head(reader)
         healthy = self._runner.refusal is None
         status = http_door.verdict(head, secret, healthy=healthy) if head else 400

@@ -54,13 +54,13 @@ def _recorded(account: Account) -> dict[str, int]:
     recorded: dict[str, int] = {}
     for looks in account.sightings.values():
         for look in looks:
-            if _is_done_search(look.body) and look.body["run_id"] in jobs:
+            if _is_done_work(look.body) and look.body["run_id"] in jobs:
                 job = jobs[look.body["run_id"]]
                 recorded[job] = min(look.seen, recorded.get(job, look.seen))
     return recorded
 
 
-def _is_done_search(body: Any) -> bool:
+def _is_done_work(body: Any) -> bool:
     if body["object"] != "thread.run.step" or body["status"] not in STEP_ENDS:
         return False
     return any(call["type"] != "function" for call in body["step_details"].get("tool_calls", ()))

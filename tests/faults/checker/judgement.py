@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import contents, creation, endings, executions, statuses, stores, streams
+from . import cells, contents, creation, endings, executions, statuses, stores, streams
 from .account import Account, Call, Violation, load
 from .contract import BUSY_STATUSES
 
@@ -36,6 +36,8 @@ RULES: Sequence[Rule] = (
     contents.answers_follow_questions,
     contents.deltas_add_up,
     contents.context_is_the_thread,
+    cells.cells_print_once,
+    cells.cells_add_up,
     executions.outputs_count_once,
     executions.nothing_is_done_again,
     executions.turns_are_not_repeated,

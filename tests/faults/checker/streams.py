@@ -32,10 +32,16 @@ def width(event: Line) -> int:
     if event["name"] == "thread.message.delta":
         return sum(len(part["text"]["value"]) for part in data["delta"]["content"])
     if event["name"] == "thread.run.step.delta":
-        calls = data["delta"]["step_details"]["tool_calls"]
-        arguments = (call.get("function", {}).get("arguments") or "" for call in calls)
-        return sum("id" in call for call in calls) + sum(map(len, arguments))
+        return sum(_width_of_call(call) for call in data["delta"]["step_details"]["tool_calls"])
     return 1
+
+
+def _width_of_call(call: Line) -> int:
+    """The piece with the id takes one, and all text its characters."""
+    arguments = call.get("function", {}).get("arguments") or ""
+    cell = call.get("code_interpreter", {})
+    logs = (output["logs"] for output in cell.get("outputs") or ())
+    return ("id" in call) + len(arguments) + len(cell.get("input") or "") + sum(map(len, logs))
 
 
 def ids_rise(account: Account) -> Iterator[Violation]:

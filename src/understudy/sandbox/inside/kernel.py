@@ -74,10 +74,9 @@ def flush() -> None:
 
 
 def _await_empty_pipes() -> None:
-    waited = 0.0
-    while waited < EMPTY_SECONDS_MAX and any(map(_waiting, (1, 2))):
+    until = time.monotonic() + EMPTY_SECONDS_MAX
+    while any(map(_waiting, (1, 2))) and time.monotonic() < until:
         time.sleep(EMPTY_STEP_SECONDS)
-        waited += EMPTY_STEP_SECONDS
 
 
 def _waiting(pipe: int) -> bool:
