@@ -48,6 +48,7 @@ def test_nothing_is_lost_or_doubled_in_a_cluster(tmp_path: Path) -> None:
     assert is_good, words
     seen = tally(load(history))
     assert seen["faults"].keys() >= KINDS_AT_LEAST, words
+    assert seen["executed"].keys() == {"file_search", "code_interpreter"}, words
     assert seen["runs"]["completed"] > 100, words
     assert seen["seen"]["resumed"] > 0, words
     assert seen["seen"]["taken_over"] > 0, words

@@ -66,6 +66,7 @@ def tally(account: Account) -> dict[str, Counter[str]]:
     return {
         "runs": Counter(run["status"] for run in account.runs.values()),
         "jobs": Counter(line["kind"] for line in account.of("job")),
+        "executed": Counter(line["tool"] for line in account.of("executed")),
         "faults": Counter(line["kind"] for line in account.of("fault")),
         "streams": Counter(how for reading in account.readings for how in reading.endings),
         "seen": Counter(
