@@ -1,7 +1,7 @@
 """A NATS server with JetStream for tests: a private folder and a free loopback port.
 
 There are two of them: the newest, which is a package of the tests, and Debian's, which is old.
-``NATS_SERVER`` names another one, for tests that need only one.
+``NATS_SERVER`` names another program to take in place of the newest one.
 """
 
 import os
@@ -35,8 +35,9 @@ STORE_BYTES_MAX = 1024**4
 
 
 def newest_server() -> str | None:
-    """Return the program that is installed with the tests' packages."""
-    return shutil.which("nats-server", path=str(Path(sys.executable).parent))
+    """Return the program that is installed with the tests' packages, or the one that is named."""
+    named = os.environ.get("NATS_SERVER")
+    return named or shutil.which("nats-server", path=str(Path(sys.executable).parent))
 
 
 def debians_server() -> str | None:
@@ -46,7 +47,7 @@ def debians_server() -> str | None:
 
 def chosen_server() -> str | None:
     """Return the program for tests that need only one, if there is any."""
-    return os.environ.get("NATS_SERVER") or newest_server() or debians_server()
+    return newest_server() or debians_server()
 
 
 class NatsServer:
