@@ -1,5 +1,6 @@
 """Run steps over REST (contract section 10)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -195,16 +196,29 @@ async def test_text_behind_calls_of_one_turn(house: House) -> None:
     assert texts(await stage.messages()) == ["Hello", "Before.", "After.", "Done."]
 
 
-async def test_white_space_behind_calls_is_no_message(house: House) -> None:
-    """Templates of open models put line breaks around calls; the hosted API never told any."""
+async def test_white_space_around_calls_is_no_message(house: House) -> None:
+    """Templates of open models put line breaks there; the hosted API never told any."""
     stage = await on_stage(house, tools=FUNCTIONS)
     run, call = await stage.begin()
+    call.say("\n", "\n")
     call.call("call_a", "get_weather", "{}")
     call.say("\n\n")
     call.end(reason="tool_calls")
     await stage.client.settled(run)
     assert [step["type"] for step in await stage.steps(run)] == ["tool_calls"]
     assert texts(await stage.messages()) == ["Hello"]
+
+
+@pytest.mark.parametrize("said", [("\n", " ", "Hi"), ("\n",)])
+async def test_white_space_of_an_answer_is_told_as_it_is(house: House, said: Sequence[str]) -> None:
+    stage = await on_stage(house, tools=FUNCTIONS)
+    async with stage.opened() as stream:
+        call = await stage.puppet.called()
+        call.say(*said)
+        call.end()
+        told = Accumulator().take_all([event async for event in stream])
+    assert told.text == "".join(said)
+    assert texts(await stage.messages()) == ["Hello", "".join(said)]
 
 
 @pytest.mark.parametrize(

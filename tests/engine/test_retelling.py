@@ -107,7 +107,7 @@ class Scene(Struct, frozen=True):
 
 WORDS = st.builds(
     TextDelta,
-    st.sampled_from(["Hé ", "🙂", "【1", ":0†source】", "【1:0†source】", "【2:1†source】."]),
+    st.sampled_from(["\n", "Hé ", "🙂", "【1", ":0†source】", "【1:0†source】", "【2:1†source】."]),
 )
 REFUSALS = st.builds(RefusalDelta, st.sampled_from(["No", " 🙂."]))
 CITING = [TextDelta("Hé "), TextDelta("【1:0†source】")]

@@ -11,7 +11,7 @@ back, and told only if no calls come and it is the answer.
 
 What the model says behind a call is a message of its own, and is told whole when the calls have
 been made: a story has one place for what belongs to a step, right behind its beginning. White space
-there is none.
+alone, which the templates of some models put around calls, is no message.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -157,9 +157,20 @@ class Turn:
 
     async def _take_words(self, kind: PartKind, words: str) -> None:
         self._bytes_written += len(words.encode())
-        if self._has_spoken or self._step_id is not None:
+        if self._has_to_wait(words):
             self._held_back.append((kind, words))
             return
+        if self._held_back:
+            await self._tell_held_back()
+        await self._say(kind, words)
+
+    def _has_to_wait(self, words: str) -> bool:
+        """Return whether calls have come or may still come, with which this is told or not."""
+        if self._has_spoken or self._step_id is not None:
+            return True
+        return self._message is None and not words.strip()
+
+    async def _say(self, kind: PartKind, words: str) -> None:
         for each in self._marked(kind, words):
             await self._write(*each)
 
@@ -190,10 +201,9 @@ class Turn:
             await self._write(*each)
 
     async def _tell_held_back(self) -> None:
-        self._has_spoken = False
-        for kind, words in self._held_back:
-            await self._take_words(kind, words)
-        self._hold.flush()
+        held_back, self._held_back = self._held_back, []
+        for kind, words in held_back:
+            await self._say(kind, words)
 
     async def _start_message(self) -> MessageDraft:
         left_open = self._hold.state.open_message
