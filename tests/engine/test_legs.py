@@ -385,10 +385,13 @@ async def test_a_spent_budget_ends_the_run_before_the_next_call(
     assert run.incomplete_details.reason == budget
 
 
-async def test_without_usage_what_was_written_is_estimated(stage: Stage, model: Puppet) -> None:
-    """RUN-30: some servers never count, and budgets hold all the same."""
+@pytest.mark.parametrize("pieces", [("12345678", "9"), ("\n\n\n\n", "56789")])
+async def test_without_usage_what_was_written_is_estimated(
+    stage: Stage, model: Puppet, pieces: tuple[str, ...]
+) -> None:
+    """RUN-30: some servers never count, and budgets hold all the same. All counts once."""
     client = await stage.ask()
-    (await model.called()).say("12345678", "9").finish(usage=None)
+    (await model.called()).say(*pieces).finish(usage=None)
     run = await client.stops()
     assert run.usage is not None
     assert (run.usage.prompt_tokens, run.usage.completion_tokens) == (0, 3)
