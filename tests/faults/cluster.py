@@ -186,9 +186,9 @@ def _faults(
     wires: Sequence[Wires],
 ) -> Faults:
     """Return groups of which one is taken when their turn comes."""
-    to_postgres, to_nats, to_runner = (
-        [getattr(own, server) for own in wires] for server in ("postgres", "nats", "runner")
-    )
+    to_postgres = [own.postgres for own in wires]
+    to_nats = [own.nats for own in wires]
+    to_runner = [own.runner for own in wires]
     kills = [Kill(worker, "kill worker") for worker in workers]
     freezes = [Freeze(worker, LEASE_SECONDS) for worker in workers]
     disk = [[NatsDiskFull(servers.nats)]] if servers.nats_has_own_disk else []

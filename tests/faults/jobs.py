@@ -91,9 +91,11 @@ async def speak(here: Conversation, job: str) -> str:
     return await _streamed(here, job, f"speak {here.length()}")
 
 
-async def _streamed(here: Conversation, job: str, order: str, **headers: str) -> str:
+async def _streamed(
+    here: Conversation, job: str, order: str, assistant: str | None = None, **headers: str
+) -> str:
     reader = here.reader(job)
-    await reader.post(here.runs, here.request(job, order), **headers)
+    await reader.post(here.runs, here.request(job, order, assistant), **headers)
     return _id(reader)
 
 
@@ -185,17 +187,12 @@ async def leave(here: Conversation, job: str) -> str:
 
 async def search(here: Conversation, job: str) -> str:
     """A run in which a hosted tool works."""
-    reader = here.reader(job)
-    await reader.post(here.runs, here.request(job, "search", here.cast.searcher))
-    return _id(reader)
+    return await _streamed(here, job, "search", here.cast.searcher)
 
 
 async def compute(here: Conversation, job: str) -> str:
     """A run whose model has a cell run, long enough to be come upon."""
-    reader = here.reader(job)
-    order = f"compute {here.rng.randint(2, 40)}"
-    await reader.post(here.runs, here.request(job, order, here.cast.coder))
-    return _id(reader)
+    return await _streamed(here, job, f"compute {here.rng.randint(2, 40)}", here.cast.coder)
 
 
 async def moody(here: Conversation, job: str) -> str:

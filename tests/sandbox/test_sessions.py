@@ -81,6 +81,7 @@ async def test_nothing_is_lost_when_the_runner_stands_still(small: Station) -> N
         )
         told = [await asyncio.wait_for(anext(outputs), BOUND)]
         small.process.send_signal(signal.SIGSTOP)
+        # Until the kernel has given up waiting twice: before the result, and before its end.
         await asyncio.sleep(20 * 0.01 + 2 * EMPTY_SECONDS_MAX + 0.5)
         small.process.send_signal(signal.SIGCONT)
         told += [output async for output in outputs]

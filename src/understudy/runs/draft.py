@@ -139,13 +139,11 @@ class Draft:
 
     def complete_steps(self, usage: Usage, calls: tuple[ToolCall, ...] = ()) -> None:
         """Complete what is open; the tokens of a turn are counted once, on its last step."""
-        *others, last = self.state.open_steps or (None,)
-        for step in others:
+        open_steps = self.state.open_steps
+        for step in open_steps:
+            counted = usage if step is open_steps[-1] else Usage()
             ended = with_calls(step, calls)
-            self.end_step(ended, "completed", completed_at=self.now, usage=Usage())
-        if last is not None:
-            ended = with_calls(last, calls)
-            self.end_step(ended, "completed", completed_at=self.now, usage=usage)
+            self.end_step(ended, "completed", completed_at=self.now, usage=counted)
 
     def cut_steps_short(
         self, status: StepStatus, calls: tuple[ToolCall, ...], **fields: Any
